@@ -1,0 +1,377 @@
+"""Derivatives of functions: short compositions over one vector-Jacobian product.
+
+Every operator takes a function of arrays or Python floats, or of nested dicts, lists and tuples of
+them, and may be nested in any other to any order. Imports: walk, tensor, tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from . import tree
+from .errors import DataError, DtypeError, ShapeError
+from .node import MODE, leaf, transforming, underline_frame, user_frame
+from .rules.indexing import getitem
+from .tensor import Tensor, untracked, wrap
+from .walk import ones_like, walk
+
+Function = Callable[..., Any]
+
+
+def backward(result: Tensor, gradient: Any = None) -> None:
+    """Add to the ``.grad`` of each leaf below ``result`` its gradient; see Tensor.backward."""
+    value = result._current()
+    if not result.requires_grad:
+        raise ShapeError(
+            "backward() of a tensor that depends on no leaf with requires_grad=True\n"
+            f"{underline_frame(user_frame(2))}"
+        )
+    lift = MODE.get().transforms > 0 or MODE.get().trace
+    g = _seed(result, gradient, "backward()")
+    for node, total in walk([(result._node, g)], lift=lift).items():  # type: ignore[list-item]
+        target = node.handle() if node.handle is not None else None
+        if target is None:
+            continue
+        if target.grad is None:
+            shared = not lift and (not isinstance(total, np.ndarray) or _is_shared(total, value, g))
+            target._grad = np.array(total) if shared else total
+        else:
+            target._grad = target._grad + total
+
+
+def _is_shared(total: Any, value: Any, g: Any) -> bool:
+    """Whether a gradient is a view, or an array that the caller also holds."""
+    return total is g or total.base is not None or not total.flags.writeable
+
+
+def _seed(result: Tensor, gradient: Any, who: str) -> Any:
+    """The gradient that comes into ``result``, checked."""
+    if gradient is None:
+        if result.size != 1:
+            raise ShapeError(
+                f"{who} of a tensor of shape {result.shape} needs the gradient of the final result "
+                "with respect to it\n  reduce it to a single number first (.sum(), .mean()), or "
+                f"pass {who[:-1]}gradient=...), of that shape\n{underline_frame(user_frame(3))}"
+            )
+        return ones_like(result)
+    shape = np.shape(gradient)
+    if shape != result.shape:
+        raise ShapeError(
+            f"the gradient has shape {shape}, and the tensor has shape {result.shape}: "
+            f"they must be the same\n{underline_frame(user_frame(3))}"
+        )
+    if isinstance(gradient, Tensor):
+        return gradient if MODE.get().transforms else gradient._current()
+    return np.asarray(gradient, dtype=result.dtype)
+
+
+# --- functions to functions -----------------------------------------------------------------------
+
+
+def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
+    """The value of ``f`` at ``primals``, and its pullback.
+
+    Args:
+        f: a function of arrays (or nested structures of them) to the same.
+        primals: where, one for each argument of ``f``; floating-point.
+
+    Returns:
+        ``(out, pullback)``: ``pullback(cotangent)``, with a cotangent of the structure and shapes of
+        ``out``, gives a tuple with the vector-Jacobian product for each primal.
+
+    Raises:
+        DtypeError: a primal that is not floating-point.
+        ShapeError: a cotangent of another shape than ``out``.
+
+    Example:
+        >>> import numpy as np
+        >>> out, pullback = vjp(np.sin, np.array([0.0, 1.0]))
+        >>> pullback(np.array([1.0, 0.0]))[0]
+        array([1., 0.])
+    """
+    out, pullback, _ = _vjp(f, primals)
+    return out, pullback
+
+
+def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Function, Any]:
+    inner = MODE.get().transforms > 0 or MODE.get().trace
+    inputs = tree.map_leaves(_input, primals)
+    nodes = [t._node for t in tree.leaves(inputs)]
+    with transforming():
+        out = f(*inputs)
+    out, aux = out if has_aux else (out, None)
+    results = tree.map_leaves(_as_tensor, out)
+
+    def pullback(cotangent: Any) -> Any:
+        seeds = _cotangents(results, cotangent)
+        roots = [
+            (t._node, s)
+            for t, s in zip(tree.leaves(results), seeds, strict=True)
+            if t.requires_grad
+        ]
+        lift = MODE.get().transforms > 0 or MODE.get().trace
+        if not lift:
+            roots = [(n, s._current() if isinstance(s, Tensor) else s) for n, s in roots]
+        grads = walk(roots, wanted=set(nodes), lift=lift)
+        values = (_finish(grads.get(n), t, lift) for n, t in zip(nodes, tree.leaves(inputs), strict=True))
+        return tree.fill(inputs, values)
+
+    deliver = (lambda t: t) if inner else _plain
+    return tree.map_leaves(deliver, results), pullback, tree.map_leaves(deliver, aux)
+
+
+def _input(x: Any) -> Tensor:
+    """A fresh leaf over an argument; over a tensor, a node through which an outer walk passes."""
+    if isinstance(x, Tensor):
+        value = x._current()
+        _check_float(value)
+        t = x._record(np.positive, (x,), None, _same)
+        if t._node is None:
+            t._node = leaf(value, True)
+        else:
+            t._node.requires_grad = True
+        return t  # type: ignore[no-any-return]
+    value = x if hasattr(x, "__array_function__") else np.asarray(x)[()]
+    _check_float(value)
+    return wrap(value, leaf(value, True))
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _check_float(value: Any) -> None:
+    if value.dtype.kind != "f":
+        raise DtypeError(
+            f"a gradient needs floating-point arguments, not {value.dtype}\n"
+            "  write 3.0 instead of 3, convert with .astype(float), or choose the arguments to\n"
+            f"  differentiate with argnums=...\n{underline_frame(user_frame(2))}"
+        )
+
+
+def _as_tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else untracked(np.asarray(x)[()])
+
+
+def _plain(x: Any) -> Any:
+    return x._current() if isinstance(x, Tensor) else x
+
+
+def _cotangents(results: Any, cotangent: Any) -> list[Any]:
+    """The cotangent's leaves, each of its result's shape and dtype."""
+    outs, seeds = list(tree.leaves(results)), list(tree.leaves(cotangent))
+    if len(outs) != len(seeds):
+        raise ShapeError(f"the function has {len(outs)} outputs, the cotangent {len(seeds)} leaves")
+    for i, (t, s) in enumerate(zip(outs, seeds, strict=True)):
+        if np.shape(s) != t.shape:
+            raise ShapeError(
+                f"the cotangent has shape {np.shape(s)}, and the output has shape {t.shape}: "
+                f"they must be the same\n{underline_frame(user_frame(3))}"
+            )
+        if not isinstance(s, Tensor):
+            seeds[i] = np.asarray(s, dtype=t.dtype)[()] if not hasattr(s, "__array_function__") else s
+    return seeds
+
+
+def _finish(g: Any, t: Tensor, lift: bool) -> Any:
+    """A gradient to hand out: zeros where the function does not depend on the argument."""
+    if g is None:
+        return np.zeros_like(t if lift else t._value)
+    if isinstance(g, np.ndarray) and (g.base is not None or not g.flags.writeable):
+        return g.copy()
+    return g
+
+
+def value_and_grad(f: Function, argnums: Any = 0, has_aux: bool = False) -> Function:
+    """A function that returns the value of ``f`` and its gradient.
+
+    Args:
+        f: a function whose value is a single number (or ``(number, aux)`` with ``has_aux``).
+        argnums: which positional argument to differentiate, an int or a tuple of ints.
+        has_aux: whether ``f`` returns something else beside the number, handed on undifferentiated.
+
+    Returns:
+        A function of f's arguments, to ``(value, gradient)``. The gradient has the structure of the
+        argument (a tuple of gradients for a tuple of ``argnums``), zeros where ``f`` does not
+        depend on it.
+
+    Raises:
+        ShapeError: ``f`` returns something else than a single number.
+        DtypeError: an argument to differentiate is not floating-point.
+
+    Example:
+        >>> value_and_grad(lambda x: x * x)(3.0)
+        (np.float64(9.0), np.float64(6.0))
+    """
+    single = isinstance(argnums, int)
+    positions = (argnums,) if single else tuple(argnums)
+
+    @wraps(f)
+    def both(*args: Any, **kwargs: Any) -> Any:
+        chosen = [_argument(args, i) for i in positions]
+
+        def of_chosen(*values: Any) -> Any:
+            full = list(args)
+            for i, value in zip(positions, values, strict=True):
+                full[i] = value
+            return _scalar(f(*full, **kwargs), f, has_aux)
+
+        value, pullback, aux = _vjp(of_chosen, tuple(chosen), has_aux)
+        one = np.ones((), value.dtype)[()]
+        grads = pullback(one)
+        grads = grads[0] if single else grads
+        return ((value, aux), grads) if has_aux else (value, grads)
+
+    return both
+
+
+def _argument(args: tuple[Any, ...], i: int) -> Any:
+    if not -len(args) <= i < len(args):
+        raise DataError(
+            f"argnums={i}, but the function was called with {len(args)} positional arguments\n"
+            f"{underline_frame(user_frame(2))}"
+        )
+    return args[i]
+
+
+def _scalar(out: Any, f: Function, has_aux: bool) -> Any:
+    """What ``f`` returned, if it is a single number of a floating-point type."""
+    if has_aux and not (isinstance(out, tuple) and len(out) == 2):
+        raise DataError(f"with has_aux=True {_name(f)} must return (value, aux)")
+    value = out[0] if has_aux else out
+    shape = np.shape(value) if not isinstance(value, (dict, list, tuple)) else type(value).__name__
+    if shape != ():
+        raise ShapeError(
+            f"grad needs a function whose value is a single number; {_name(f)} returned "
+            f"{'a ' + shape if isinstance(shape, str) else f'an array of shape {shape}'}\n"
+            "  reduce it (.sum(), .mean()), or use tg.jacobian or tg.vjp\n"
+            f"{underline_frame(user_frame(2))}"
+        )
+    value = _as_tensor(value)
+    _check_float(value._value)
+    return (value, out[1]) if has_aux else value
+
+
+def _name(f: Function) -> str:
+    return getattr(f, "__name__", repr(f))
+
+
+def grad(f: Function, argnums: Any = 0) -> Function:
+    """A function that returns the gradient of ``f``; see :func:`value_and_grad`.
+
+    Example:
+        >>> grad(grad(lambda x: x**3))(2.0)
+        np.float64(12.0)
+    """
+    both = value_and_grad(f, argnums)
+
+    @wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        return both(*args, **kwargs)[1]
+
+    return gradient
+
+
+def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
+    """The value of ``f`` at ``primals``, and its derivative along ``tangents``.
+
+    The pullback is linear in its cotangent, so its own pullback is the forward derivative; no
+    second set of rules is needed.
+
+    Args:
+        f: a function of arrays (or nested structures of them) to the same.
+        primals: a tuple, one for each argument of ``f``.
+        tangents: a tuple of the same structure and shapes.
+
+    Returns:
+        ``(out, tangent)``, both of the structure and shapes of f's output.
+
+    Example:
+        >>> jvp(lambda x: x * x, (3.0,), (1.0,))
+        (np.float64(9.0), np.float64(6.0))
+    """
+    primals, tangents = tuple(primals), tuple(tangents)
+    shapes = [[np.shape(x) for x in tree.leaves(t)] for t in (primals, tangents)]
+    if shapes[0] != shapes[1]:
+        raise ShapeError(
+            f"primals have shapes {shapes[0]}, tangents {shapes[1]}: they must be the same\n"
+            f"{underline_frame(user_frame(2))}"
+        )
+    with transforming():
+        out, pullback = vjp(f, *primals)
+    outer = MODE.get().transforms > 0 or MODE.get().trace
+    zeros = tree.map_leaves(lambda t: np.zeros(t.shape, t.dtype), out)
+    _, along = vjp(lambda cotangent: pullback(cotangent), zeros)
+    (tangent,) = along(tangents)
+    return (out if outer else tree.map_leaves(_plain, out)), tangent
+
+
+def hvp(f: Function, x: Any, v: Any) -> Any:
+    """The Hessian of ``f`` at ``x`` times ``v``, without making the Hessian.
+
+    Args:
+        f: a function of one argument to a single number.
+        x: where; an array or a structure of arrays.
+        v: of the structure and shapes of ``x``.
+    """
+    return jvp(grad(f), (x,), (v,))[1]
+
+
+def jacobian(f: Function, argnums: int = 0) -> Function:
+    """A function that returns the Jacobian of ``f``.
+
+    Args:
+        f: a function of arrays to one array, of shape ``s``.
+        argnums: the argument to differentiate, an array of shape ``t``.
+
+    Returns:
+        A function of f's arguments to an array of shape ``s + t``: one pullback for each entry of
+        f's output.
+
+    Example:
+        >>> import numpy as np
+        >>> jacobian(lambda x: x * x)(np.array([1.0, 2.0]))
+        array([[2., 0.],
+               [0., 4.]])
+    """
+
+    @wraps(f)
+    def all_rows(*args: Any, **kwargs: Any) -> Any:
+        def of_one(x: Any) -> Any:
+            full = list(args)
+            full[argnums] = x
+            return f(*full, **kwargs)
+
+        x = _argument(args, argnums)
+        if isinstance(x, (dict, list, tuple)):
+            raise DtypeError("jacobian differentiates one array; use tg.vjp for nested structures")
+        out, pullback = vjp(of_one, x)
+        if isinstance(out, (dict, list, tuple)):
+            raise DtypeError("jacobian needs a function that returns one array")
+        rows = [pullback(unit)[0] for unit in _units(out)]
+        if not rows:
+            return np.zeros(np.shape(out) + np.shape(x), out.dtype)
+        return np.reshape(np.stack(rows), np.shape(out) + np.shape(x))
+
+    return all_rows
+
+
+def _units(out: Any) -> Any:
+    """The unit cotangents of ``out``, one for each entry."""
+    for i in range(out.size):
+        unit = np.zeros(out.size, out.dtype)
+        unit[i] = 1
+        yield np.reshape(unit, out.shape)[()]
+
+
+def hessian(f: Function, argnums: int = 0) -> Function:
+    """A function that returns the matrix of second derivatives of ``f``.
+
+    Returns:
+        For an argument of shape ``t`` an array of shape ``t + t``.
+    """
+    return jacobian(grad(f, argnums), argnums)

@@ -1,0 +1,73 @@
+"""The errors a user can cause: what was expected, what came, and where.
+
+Every class derives from :class:`TinygradError` and from the built-in exception that fits, so
+``except ValueError`` written for NumPy keeps working. Imports NumPy only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class TinygradError(Exception):
+    """The base of every error this package raises for a user's mistake."""
+
+
+class ShapeError(TinygradError, ValueError):
+    """Shapes that do not fit together, or a value of another shape than was asked for."""
+
+
+class DtypeError(TinygradError, TypeError):
+    """A data type that cannot be used here, such as integers that should carry a gradient."""
+
+
+class NoRuleError(TinygradError, TypeError):
+    """A function without a derivative rule was applied to a tensor that carries a gradient."""
+
+
+class DetachError(TinygradError, TypeError):
+    """A tensor that carries a gradient would have become a plain array without one."""
+
+
+class InPlaceError(TinygradError, ValueError):
+    """A change in place that would make a gradient wrong, or that cannot be honoured."""
+
+
+class TensorIndexError(TinygradError, IndexError):
+    """An index that does not fit the tensor."""
+
+
+class LinearAlgebraError(TinygradError, np.linalg.LinAlgError):
+    """A matrix that is singular, or not positive definite."""
+
+
+class LabelError(TinygradError, ValueError):
+    """Class labels that are not integers in 0..C-1, one for each row of scores."""
+
+
+class DataError(TinygradError, ValueError):
+    """Data that is empty, not finite, of mismatched lengths, or not what its file says."""
+
+
+class TraceError(TinygradError, TypeError):
+    """A function that cannot be recorded as a graph, or a graph's text that cannot be read."""
+
+
+class RenderError(TinygradError, RuntimeError):
+    """A picture that could not be drawn; the message says what is missing."""
+
+
+class MissingDependencyError(TinygradError, ImportError):
+    """An optional package is missing; the message holds the command that installs it."""
+
+
+class GradientError(TinygradError, AssertionError):
+    """A gradient that disagrees with the numeric one, or is missing or not finite."""
+
+
+def missing(package: str, extra: str, purpose: str) -> MissingDependencyError:
+    """The error for an optional ``package``, installed by the extra ``extra``."""
+    return MissingDependencyError(
+        f"{purpose} needs the package {package}, which is not installed\n"
+        f"  install it with:  pip install 'tinygrad_nn[{extra}]'"
+    )

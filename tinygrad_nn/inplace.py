@@ -1,0 +1,255 @@
+"""Code in place on tensors: what ``t[i] = v`` and ``t += u`` mean, and views.
+
+NumPy's meaning of the statement is kept for every name bound to the tensor and for every view of
+it; what was computed before keeps the old value. A write makes a new value and moves the handle. A
+view remembers the tensor that it looks into (its root) and how to look again: it notices at its next
+use that the root has moved, and looks again. A write through a view is a write into its root.
+
+Imports: node, rules (the registry, indexing and shape).
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .errors import DtypeError, InPlaceError, ShapeError
+from .node import LARGE, MODE, Node, function_name, leaf, underline_frame, user_frame
+from .provenance import place
+from .rules.indexing import as_index, getitem, setitem
+from .rules.shape import inverse_axes
+
+
+class View:
+    """How a tensor came to look into the memory of another.
+
+    Attributes:
+        root: the tensor that owns the memory (itself no view).
+        seen: the root's value when the view last looked.
+        parent: the tensor that the view was taken of; the root, or a view of it.
+        function, arguments, keywords: how it was taken.
+    """
+
+    __slots__ = ("arguments", "function", "keywords", "parent", "root", "seen")
+
+    def __init__(self, parent: Any, function: Any, arguments: Any, keywords: Any) -> None:
+        self.parent = parent
+        self.root = parent._view.root if parent._view is not None else parent
+        self.seen = self.root._value
+        self.function = function
+        self.arguments = arguments
+        self.keywords = keywords
+
+
+def attach(t: Any, function: Any, args: tuple[Any, ...], keywords: Any) -> None:
+    """Make ``t``, the result of ``function(*args)``, a view if it shares its first argument's memory."""
+    parent = args[0]
+    if not hasattr(parent, "_view"):  # a plain array: nobody writes into it through tensors
+        return
+    value = t._value
+    if isinstance(value, np.ndarray):
+        shares = np.may_share_memory(value, parent._value)
+    else:
+        shares = getattr(value, "base", None) is not None
+    if shares:
+        t._view = View(parent, function, args[1:], keywords)
+
+
+def _no_way_back(parent: Any, value: Any, *_: Any, **__: Any) -> Any:
+    raise InPlaceError(
+        "this view is read-only, as in NumPy: write into the tensor that it was made from\n"
+        f"{underline_frame(user_frame(2))}"
+    )
+
+
+#: For each function that makes views: the parent's new value when the view's new value is ``value``.
+_WRITE_THROUGH: dict[Any, Callable[..., Any]] = {
+    getitem: lambda parent, value, *index: parent._record(setitem, (parent, value, *index)),
+    np.reshape: lambda parent, value, shape: np.reshape(value, parent.shape),
+    np.transpose: lambda parent, value, axes=None: np.transpose(
+        value, inverse_axes(axes, parent.ndim)
+    ),
+    np.flip: lambda parent, value, axis=None: np.flip(value, axis),
+}
+
+
+class InPlace:
+    """The statements that change a tensor, and its ``data``."""
+
+    __slots__ = ()
+    _record: Callable[..., Any]
+    _value: Any
+    _node: Node | None
+    _view: View | None
+    shape: Any
+    dtype: Any
+
+    def _current(self) -> Any:
+        """The value now, looking again if this is a view whose root was written to."""
+        if self._view is not None:
+            self._refresh()
+        return self._value
+
+    def _refresh(self) -> None:
+        stale: list[Any] = []
+        t: Any = self
+        while t._view is not None and t._view.root._value is not t._view.seen:
+            stale.append(t)
+            t = t._view.parent
+        for t in reversed(stale):
+            view = t._view
+            new = self._record(view.function, (view.parent, *view.arguments), view.keywords)
+            t._value, t._node = new._value, new._node
+            view.seen = view.root._value
+
+    # --- the statements ---------------------------------------------------------------------------
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        _check_writable(self)
+        compute = _write_here if self._is_unshared(value) else setitem.__wrapped__  # type: ignore[attr-defined]
+        new = self._record(setitem, (self, value, *as_index(index)), None, compute)
+        self._assign(new)
+
+    def __iadd__(self, other: Any) -> Any:
+        return self._update(self + other)  # type: ignore[operator]
+
+    def __isub__(self, other: Any) -> Any:
+        return self._update(self - other)  # type: ignore[operator]
+
+    def __imul__(self, other: Any) -> Any:
+        return self._update(self * other)  # type: ignore[operator]
+
+    def __itruediv__(self, other: Any) -> Any:
+        return self._update(self / other)  # type: ignore[operator]
+
+    def __ifloordiv__(self, other: Any) -> Any:
+        return self._update(self // other)  # type: ignore[operator]
+
+    def __imod__(self, other: Any) -> Any:
+        return self._update(self % other)  # type: ignore[operator]
+
+    def __ipow__(self, other: Any) -> Any:
+        return self._update(self**other)  # type: ignore[operator]
+
+    def __imatmul__(self, other: Any) -> Any:
+        return self._update(self @ other)  # type: ignore[operator]
+
+    def __iand__(self, other: Any) -> Any:
+        return self._update(self & other)  # type: ignore[operator]
+
+    def __ior__(self, other: Any) -> Any:
+        return self._update(self | other)  # type: ignore[operator]
+
+    def _update(self, new: Any) -> Any:
+        """Carry out ``self op= other``, given ``self op other``."""
+        _check_writable(self)
+        if new.shape != self.shape:
+            raise ShapeError(
+                f"a change in place keeps the shape: {self.shape} cannot become {new.shape}\n"
+                f"{underline_frame(user_frame(2))}"
+            )
+        if new.dtype != self.dtype:
+            if not np.can_cast(new.dtype, self.dtype, "same_kind"):
+                raise DtypeError(
+                    f"a change in place keeps the dtype: {new.dtype} does not fit in {self.dtype}\n"
+                    f"{underline_frame(user_frame(2))}"
+                )
+            new = new.astype(self.dtype)
+        self._assign(new)
+        return self
+
+    def _assign(self, new: Any) -> None:
+        """Give the tensor, and whatever it is a view of, its new value."""
+        t: Any = self
+        while t._view is not None:
+            view = t._view
+            write = _WRITE_THROUGH.get(view.function, _no_way_back)
+            new = write(view.parent, new, *view.arguments, **(view.keywords or {}))
+            t = view.parent
+        if t.requires_grad and t.is_leaf:  # inside no_grad: an update of the leaf
+            _replace_leaf(t, new._value)
+        else:
+            t._value, t._node = new._value, new._node
+
+    def _is_unshared(self, value: Any) -> bool:
+        """Whether nobody could notice if the value were overwritten where it is.
+
+        True when the handle alone holds the array: no recorded node keeps it, no view looks into it.
+        It saves a copy for each of ``for i in range(N): out[i] = ...``.
+        """
+        return (
+            sys.getrefcount(self._value) == 2  # the handle's, and the argument of getrefcount
+            and isinstance(self._value, np.ndarray)
+            and self._value.flags.owndata
+            and not MODE.get().trace
+            and (self._value.nbytes > LARGE or not getattr(value, "requires_grad", False))
+        )
+
+    # --- data -------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        """The value as a plain array, without gradient.
+
+        Of a leaf it may be changed (``p.data -= 0.1 * p.grad``); graphs recorded before keep the
+        old value. Of a computed tensor it is read-only.
+        """
+        value, node = self._current(), self._node
+        if not isinstance(value, np.ndarray) or node is None:
+            return value
+        if node.function is None:
+            if sys.getrefcount(node) > 3:  # the handle's, ours and the argument's: a graph uses it
+                _replace_leaf(self, value.copy())
+            return self._value
+        value = value.view()
+        value.flags.writeable = False
+        return value
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if value is self._value:  # `p.data -= ...` has changed it already
+            return
+        if self._node is not None and self._node.function is not None:
+            raise InPlaceError(
+                "only a leaf's data can be set: this tensor is the result of "
+                f"{function_name(self._node.function)}\n{underline_frame(user_frame(2))}"
+            )
+        if np.shape(value) != self.shape:
+            raise ShapeError(
+                f"the data of a tensor of shape {self.shape} has that shape, "
+                f"not {np.shape(value)}\n{underline_frame(user_frame(2))}"
+            )
+        new = np.array(value, dtype=self.dtype)[()]
+        if self._node is None:
+            self._value = new
+        else:
+            _replace_leaf(self, new)
+
+
+def _write_here(x: Any, value: Any, *index: Any) -> Any:
+    x[index] = value
+    return x
+
+
+def _replace_leaf(t: Any, value: Any) -> None:
+    old: Node = t._node
+    frame_free = leaf(value, old.requires_grad, weakref.ref(t))
+    frame_free.code, frame_free.offset = old.code, old.offset
+    t._value, t._node = value, frame_free
+
+
+def _check_writable(t: Any) -> None:
+    root = t._view.root if t._view is not None else t
+    if root.requires_grad and root.is_leaf and MODE.get().grad:
+        frame = user_frame(2)
+        name = root.name or (place(frame.f_code, frame.f_lasti).name if frame else None) or "it"
+        raise InPlaceError(
+            f"a leaf that requires a gradient cannot be changed in place: {name} is a parameter\n"
+            f"  to update it, write it inside `with tg.no_grad():`; to compute with it, make a new\n"
+            f"  tensor ({name} = {name} - ...)\n"
+            f"{underline_frame(frame)}"
+        )

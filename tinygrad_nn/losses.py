@@ -1,0 +1,108 @@
+"""The losses, with their arguments checked. Imports: rules (neural), errors, tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import DataError, LabelError, ShapeError
+from .node import underline_frame, user_frame
+from .rules import neural
+from .rules.neural import pick
+from .tensor import Tensor
+
+
+def cross_entropy(scores: Any, labels: Any) -> Any:
+    """The softmax loss, the mean over the batch of -log softmax(scores)[i, labels[i]].
+
+    Args:
+        scores: floats of shape (N, C), one row of class scores for each sample.
+        labels: integer class indices of shape (N,), each in 0..C-1.
+
+    Returns:
+        A scalar; its derivative with respect to ``scores`` is (softmax - onehot) / N.
+
+    Raises:
+        LabelError: labels that are no such integers, or not N of them.
+        DataError: an empty batch.
+        ShapeError: scores that do not have two axes.
+    """
+    return neural.cross_entropy(scores, _checked(scores, labels))
+
+
+def hinge_loss(scores: Any, labels: Any, margin: float = 1.0) -> Any:
+    """The multi-class support vector machine loss.
+
+    The mean over the batch of sum over j != labels[i] of
+    max(0, scores[i, j] - scores[i, labels[i]] + margin).
+
+    Args:
+        scores: floats of shape (N, C).
+        labels: integer class indices of shape (N,), each in 0..C-1.
+        margin: by how much the right class should lead.
+
+    Raises:
+        LabelError, DataError, ShapeError: as :func:`cross_entropy`.
+    """
+    labels = _checked(scores, labels)
+    correct = pick(scores, labels)
+    margins = np.maximum(0, scores - correct[:, None] + margin)
+    others = np.expand_dims(labels, 1) != np.arange(scores.shape[1])
+    return np.sum(np.where(others, margins, 0)) / scores.shape[0]
+
+
+def mse_loss(predictions: Any, targets: Any) -> Any:
+    """The mean squared error over all entries.
+
+    Args:
+        predictions, targets: of the same shape (no broadcasting: a (N,) against a (N, 1) would
+            silently compare every pair).
+
+    Raises:
+        ShapeError: shapes that differ.
+        DataError: nothing to compare.
+    """
+    if np.shape(predictions) != np.shape(targets):
+        raise ShapeError(
+            f"mse_loss compares entry by entry: predictions have shape {np.shape(predictions)}, "
+            f"targets {np.shape(targets)}\n{underline_frame(user_frame(2))}"
+        )
+    if np.size(predictions) == 0:
+        raise DataError(f"mse_loss of an empty batch\n{underline_frame(user_frame(2))}")
+    difference = predictions - targets
+    return np.mean(difference * difference)
+
+
+def _checked(scores: Any, labels: Any) -> Any:
+    """The labels as an array (or the tensor they were), after every check that a loss relies on."""
+    shape = np.shape(scores)
+    if len(shape) != 2:
+        raise ShapeError(
+            f"a loss over classes needs scores of shape (N, C), not {shape}\n{_place()}"
+        )
+    n, classes = shape
+    if n == 0:
+        raise DataError(f"an empty batch: the scores have shape {shape}\n{_place()}")
+    y = labels._current() if isinstance(labels, Tensor) else np.asarray(labels)
+    if y.dtype.kind not in "iu":
+        raise LabelError(
+            f"labels are integer class indices 0..{classes - 1}, not {y.dtype}\n{_place()}"
+        )
+    if y.shape != (n,):
+        raise LabelError(
+            f"{n} rows of scores need labels of shape ({n},), not {y.shape}\n{_place()}"
+        )
+    low, high = y.min(), y.max()
+    if low < 0 or high >= classes:
+        bad = low if low < 0 else high
+        at = int(np.argmax(y == bad))
+        raise LabelError(
+            f"labels must be in 0..{classes - 1} for {classes} classes; labels[{at}] is {bad}\n"
+            f"{_place()}"
+        )
+    return labels if isinstance(labels, Tensor) else y
+
+
+def _place() -> str:
+    return underline_frame(user_frame(3))

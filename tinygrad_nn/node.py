@@ -1,0 +1,233 @@
+"""The recording: what a node is, the mode a thread records in, and who called.
+
+A :class:`Node` is one executed operation. It points at the nodes it was computed from, never at a
+tensor (a tensor points at its node), so a graph has no reference cycle and is freed by reference
+counting. Imports: rules, provenance, errors.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextvars import ContextVar, Token
+from functools import wraps
+from types import CodeType, FrameType, TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .errors import InPlaceError
+from .provenance import place, underline
+from .rules.registry import Function
+
+
+class Node:
+    """One executed operation, never changed after its creation.
+
+    Attributes:
+        function: the NumPy function (or one of our own operations); None for a leaf.
+        inputs: for each argument the node it came from; a :class:`Guard` for a large plain array;
+            None for any other constant.
+        arguments: for each argument its value. A large one of which the rule reads only the shape
+            is a stand-in (see :func:`stand_in`).
+        keywords: static keyword arguments, or None.
+        value: the output, or a stand-in for it.
+        requires_grad: whether a gradient flows through here.
+        code, offset: the caller's code object and instruction; ``provenance.place`` reads them.
+        handle: for a leaf a weak reference to its tensor, else None.
+    """
+
+    __slots__ = (
+        "arguments",
+        "code",
+        "function",
+        "handle",
+        "inputs",
+        "keywords",
+        "offset",
+        "requires_grad",
+        "value",
+    )
+    function: Function | None
+    inputs: tuple[Any, ...]
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any] | None
+    value: Any
+    requires_grad: bool
+    code: CodeType | None
+    offset: int
+    handle: Any
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", "leaf")
+        return f"<Node {name} {self.value.dtype}{list(self.value.shape)}>"
+
+
+def leaf(value: Any, requires_grad: bool, handle: Any = None, frame: FrameType | None = None) -> Node:
+    """A node without inputs: where a gradient ends."""
+    node = Node()
+    node.function = None
+    node.inputs = node.arguments = ()
+    node.keywords = None
+    node.value = value
+    node.requires_grad = requires_grad
+    node.handle = handle
+    node.code, node.offset = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
+    return node
+
+
+# --- values that need not be kept -----------------------------------------------------------------
+
+#: Bytes from which on a value that no rule reads is replaced by a stand-in.
+LARGE = 16_384
+
+_NANS: dict[Any, Any] = {}
+
+
+def stand_in(value: Any) -> Any:
+    """An array of ``value``'s shape and dtype that takes no memory: one NaN, repeated.
+
+    A rule that should read it after all gives NaN, not a plausible wrong number.
+    """
+    dtype = value.dtype
+    buffer = _NANS.get(dtype)
+    if buffer is None:
+        buffer = _NANS[dtype] = np.full(1, np.nan if dtype.kind == "f" else 0, dtype)
+    return np.ndarray(value.shape, dtype, buffer, 0, (0,) * value.ndim)
+
+
+class Guard:
+    """Watches a large plain array that a rule will read in the backward pass.
+
+    Small constant arrays are copied when they are recorded. Copying large ones would cost too much,
+    so up to 64 of their entries, spread over every axis, are compared instead.
+    """
+
+    __slots__ = ("array", "sample", "where")
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.array = array
+        per_axis = max(2, int(64 ** (1 / max(1, array.ndim))))
+        self.where = tuple(slice(None, None, max(1, n // per_axis)) for n in array.shape)
+        self.sample = array[self.where].tobytes()
+
+    def check(self, node: Node) -> None:
+        """Raise InPlaceError if the array was changed after ``node`` used it."""
+        if self.array[self.where].tobytes() == self.sample:
+            return
+        raise InPlaceError(
+            f"an array of shape {self.array.shape} was changed in place after "
+            f"{describe(node)} used it\n"
+            "  its gradient would be wrong: use a copy, or make the array a tg.Tensor\n"
+            f"{where(node)}"
+        )
+
+
+# --- modes ----------------------------------------------------------------------------------------
+
+
+class Mode(NamedTuple):
+    """How operations are recorded here and now."""
+
+    grad: bool = True  #: record what carries a gradient (off inside ``no_grad``)
+    trace: bool = False  #: record everything, and keep every value
+    transforms: int = 0  #: how many of grad, vjp, ... are under way around us
+
+
+MODE: ContextVar[Mode] = ContextVar("tinygrad_nn_mode", default=Mode())  # noqa: B039 (immutable)
+
+
+class _Scope:
+    """A context manager that sets some fields of the mode, and restores them however it ends."""
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+        self._tokens: list[Token[Mode]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(MODE.set(MODE.get()._replace(**self._changes)))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        MODE.reset(self._tokens.pop())
+
+
+class no_grad(_Scope):  # noqa: N801 (a public name, the field's own)
+    """A context in which nothing is recorded; also a decorator.
+
+    Inside it a leaf that requires a gradient may be changed in place: that is how an optimiser, or
+    a hand-written ``W -= lr * W.grad``, updates it.
+
+    Example:
+        >>> W = Tensor([1.0, 2.0], requires_grad=True)  # doctest: +SKIP
+        >>> with no_grad():  # doctest: +SKIP
+        ...     W -= 0.1 * W
+    """
+
+    def __init__(self) -> None:
+        super().__init__(grad=False)
+
+    def __call__(self, function: Any) -> Any:
+        @wraps(function)
+        def quiet(*args: Any, **kwargs: Any) -> Any:
+            with no_grad():
+                return function(*args, **kwargs)
+
+        return quiet
+
+
+def tracing() -> _Scope:
+    """A context in which every operation is recorded, with its value."""
+    return _Scope(trace=True)
+
+
+def transforming() -> _Scope:
+    """A context inside which derivatives are themselves recorded, for the transform around them."""
+    return _Scope(grad=True, transforms=MODE.get().transforms + 1)
+
+
+# --- who called -----------------------------------------------------------------------------------
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+_INTERNAL: dict[str, bool] = {}
+
+
+def user_frame(depth: int) -> FrameType | None:
+    """The first frame, from ``depth`` callers up, that is neither ours nor NumPy's."""
+    frame: FrameType | None = sys._getframe(depth)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        internal = _INTERNAL.get(name)
+        if internal is None:
+            internal = _INTERNAL[name] = name.startswith((_PACKAGE, _NUMPY))
+        if not internal:
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def where(node: Node) -> str:
+    """The user's line that made ``node``, underlined, for an error's message; may be empty."""
+    return "" if node.code is None else underline(place(node.code, node.offset))
+
+
+def describe(node: Node) -> str:
+    """The user's expression that made ``node``, or the function's name."""
+    text = place(node.code, node.offset).expression if node.code is not None else ""
+    return f"`{text}`" if text else function_name(node.function)
+
+
+def function_name(function: Any) -> str:
+    """The name under which a user knows a function: ``matmul``, ``linalg.solve``."""
+    name = getattr(function, "__name__", str(function))
+    return f"linalg.{name}" if getattr(np.linalg, name, None) is function else name
+
+
+def underline_frame(frame: FrameType | None) -> str:
+    """The user's line that runs in ``frame``, underlined, for an error's message; may be empty."""
+    return "" if frame is None else underline(place(frame.f_code, frame.f_lasti))

@@ -1,0 +1,118 @@
+"""Python's operators on tensors, each recorded as the NumPy function that it stands for.
+
+Python's operator on the values is what the ufunc computes, and on single numbers six times faster;
+so the operator computes, and the ufunc is what is recorded. Imports: rules (indexing).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .rules.indexing import as_index, getitem
+
+
+class Operators:
+    """The operators of a tensor; ``_record`` is given by the tensor."""
+
+    __slots__ = ()
+    _record: Callable[..., Any]
+
+
+    def __add__(self, other: Any) -> Any:
+        return self._record(np.add, (self, other), None, operator.add)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._record(np.add, (other, self), None, operator.add)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._record(np.subtract, (self, other), None, operator.sub)
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._record(np.subtract, (other, self), None, operator.sub)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._record(np.multiply, (self, other), None, operator.mul)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._record(np.multiply, (other, self), None, operator.mul)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._record(np.divide, (self, other), None, operator.truediv)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._record(np.divide, (other, self), None, operator.truediv)
+
+    def __matmul__(self, other: Any) -> Any:
+        return self._record(np.matmul, (self, other))
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return self._record(np.matmul, (other, self))
+
+    def __pow__(self, other: Any) -> Any:
+        return self._record(np.power, (self, other), None, operator.pow)
+
+    def __rpow__(self, other: Any) -> Any:
+        return self._record(np.power, (other, self), None, operator.pow)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._record(np.floor_divide, (self, other))
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self._record(np.floor_divide, (other, self))
+
+    def __mod__(self, other: Any) -> Any:
+        return self._record(np.remainder, (self, other))
+
+    def __rmod__(self, other: Any) -> Any:
+        return self._record(np.remainder, (other, self))
+
+    def __divmod__(self, other: Any) -> tuple[Any, Any]:
+        return self // other, self % other
+
+    def __neg__(self) -> Any:
+        return self._record(np.negative, (self,), None, operator.neg)
+
+    def __pos__(self) -> Any:
+        return self._record(np.positive, (self,))
+
+    def __abs__(self) -> Any:
+        return self._record(np.absolute, (self,), None, operator.abs)
+
+    def __invert__(self) -> Any:
+        return self._record(np.invert, (self,))
+
+    def __and__(self, other: Any) -> Any:
+        return self._record(np.bitwise_and, (self, other))
+
+    def __or__(self, other: Any) -> Any:
+        return self._record(np.bitwise_or, (self, other))
+
+    def __xor__(self, other: Any) -> Any:
+        return self._record(np.bitwise_xor, (self, other))
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __eq__(self, other: Any) -> Any:
+        return self._record(np.equal, (self, other))
+
+    def __ne__(self, other: Any) -> Any:
+        return self._record(np.not_equal, (self, other))
+
+    def __lt__(self, other: Any) -> Any:
+        return self._record(np.less, (self, other))
+
+    def __le__(self, other: Any) -> Any:
+        return self._record(np.less_equal, (self, other))
+
+    def __gt__(self, other: Any) -> Any:
+        return self._record(np.greater, (self, other))
+
+    def __ge__(self, other: Any) -> Any:
+        return self._record(np.greater_equal, (self, other))
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._record(getitem, (self, *as_index(index)), None, getitem.__wrapped__)

@@ -1,0 +1,154 @@
+"""Elementwise functions: NumPy's ufuncs of real numbers. NumPy only."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .registry import OUTPUT, constant, rule
+
+LN2, LN10 = math.log(2.0), math.log(10.0)
+SHAPES = (0, 1, OUTPUT)  # a linear function of two arguments: its rules need no value at all
+
+# Arithmetic
+rule(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g, shape_only=SHAPES)
+rule(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g, shape_only=SHAPES)
+rule(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, shape_only=(OUTPUT,))
+rule(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, shape_only=(0,))
+rule(np.negative, lambda g, y, x: -g, shape_only=(0, OUTPUT))
+rule(np.positive, lambda g, y, x: g, shape_only=(0, OUTPUT))
+rule(np.conjugate, lambda g, y, x: g, shape_only=(0, OUTPUT))
+rule(np.reciprocal, lambda g, y, x: -g * y * y, shape_only=(0,))
+rule(np.square, lambda g, y, x: 2 * g * x, shape_only=(OUTPUT,))
+rule(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b))
+rule(np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b))
+
+
+def _power_base(g: Any, y: Any, x: Any, p: Any) -> Any:
+    """d(x**p)/dx = p x**(p-1), and 0 where p = 0, also at x = 0."""
+    if isinstance(p, (int, float)):
+        return g * (p * x ** (p - 1)) if p != 0 else g * np.zeros_like(x)
+    return g * p * x ** np.where(p == 0, 1, p - 1)
+
+
+def _power_exponent(g: Any, y: Any, x: Any, p: Any) -> Any:
+    """d(x**p)/dp = x**p log x, and 0 at x = 0; there is none for a negative base (NaN)."""
+    return g * y * np.log(np.where(x == 0, 1, x))
+
+
+rule(np.power, _power_base, _power_exponent)
+rule(np.float_power, _power_base, _power_exponent)
+
+# Exponentials and logarithms
+rule(np.exp, lambda g, y, x: g * y, shape_only=(0,))
+rule(np.exp2, lambda g, y, x: g * y * LN2, shape_only=(0,))
+rule(np.expm1, lambda g, y, x: g * (y + 1), shape_only=(0,))
+rule(np.log, lambda g, y, x: g / x, shape_only=(OUTPUT,))
+rule(np.log2, lambda g, y, x: g / x / LN2, shape_only=(OUTPUT,))
+rule(np.log10, lambda g, y, x: g / x / LN10, shape_only=(OUTPUT,))
+rule(np.log1p, lambda g, y, x: g / (x + 1), shape_only=(OUTPUT,))
+rule(
+    np.logaddexp,
+    lambda g, y, a, b: g * np.exp(a - y),
+    lambda g, y, a, b: g * np.exp(b - y),
+)
+rule(
+    np.logaddexp2,
+    lambda g, y, a, b: g * np.exp2(a - y),
+    lambda g, y, a, b: g * np.exp2(b - y),
+)
+rule(np.sqrt, lambda g, y, x: g * 0.5 / y, shape_only=(0,))
+rule(np.cbrt, lambda g, y, x: g / (3 * y * y), shape_only=(0,))
+
+# Trigonometric and hyperbolic functions
+rule(np.sin, lambda g, y, x: g * np.cos(x), shape_only=(OUTPUT,))
+rule(np.cos, lambda g, y, x: -g * np.sin(x), shape_only=(OUTPUT,))
+rule(np.tan, lambda g, y, x: g * (1 + y * y), shape_only=(0,))
+rule(np.arcsin, lambda g, y, x: g / np.sqrt((1 - x) * (1 + x)), shape_only=(OUTPUT,))
+rule(np.arccos, lambda g, y, x: -g / np.sqrt((1 - x) * (1 + x)), shape_only=(OUTPUT,))
+rule(np.arctan, lambda g, y, x: g / (1 + x * x), shape_only=(OUTPUT,))
+rule(
+    np.arctan2,
+    lambda g, y, a, b: g * b / (a * a + b * b),
+    lambda g, y, a, b: -g * a / (a * a + b * b),
+    shape_only=(OUTPUT,),
+)
+rule(np.sinh, lambda g, y, x: g * np.cosh(x), shape_only=(OUTPUT,))
+rule(np.cosh, lambda g, y, x: g * np.sinh(x), shape_only=(OUTPUT,))
+rule(np.tanh, lambda g, y, x: g * (1 - y * y), shape_only=(0,))
+rule(np.arcsinh, lambda g, y, x: g / np.sqrt(x * x + 1), shape_only=(OUTPUT,))
+rule(np.arccosh, lambda g, y, x: g / np.sqrt((x - 1) * (x + 1)), shape_only=(OUTPUT,))
+rule(np.arctanh, lambda g, y, x: g / ((1 - x) * (1 + x)), shape_only=(OUTPUT,))
+rule(
+    np.hypot,
+    lambda g, y, a, b: g * _ratio(a, y),
+    lambda g, y, a, b: g * _ratio(b, y),
+)
+rule(np.deg2rad, lambda g, y, x: g * (math.pi / 180), shape_only=(0, OUTPUT))
+rule(np.radians, lambda g, y, x: g * (math.pi / 180), shape_only=(0, OUTPUT))
+rule(np.rad2deg, lambda g, y, x: g * (180 / math.pi), shape_only=(0, OUTPUT))
+rule(np.degrees, lambda g, y, x: g * (180 / math.pi), shape_only=(0, OUTPUT))
+
+
+def _ratio(a: Any, y: Any) -> Any:
+    """a / y, and 0 where y = 0: the derivative that a cone is given at its tip."""
+    return a / np.where(y == 0, 1, y)
+
+
+# Kinks: abs'(0) = 0
+rule(np.absolute, lambda g, y, x: g * np.sign(x), shape_only=(OUTPUT,))
+rule(np.fabs, lambda g, y, x: g * np.sign(x), shape_only=(OUTPUT,))
+rule(np.copysign, lambda g, y, a, b: g * np.copysign(1, a) * np.copysign(1, b), None)
+
+
+def _share(g: Any, mine: Any, other: Any) -> Any:
+    """All of ``g`` where ``mine`` wins (``mine > other`` is the caller's), half of it at a tie."""
+    return g * (mine + 0.5 * other)
+
+
+# A tie is shared by two tensors; against a constant the constant takes all of it (``alone``), so
+# that np.maximum(0, x) agrees with relu.
+rule(
+    np.maximum,
+    lambda g, y, a, b: _share(g, a > b, a == b),
+    lambda g, y, a, b: _share(g, b > a, a == b),
+    alone=(lambda g, y, a, b: g * (a > b), lambda g, y, a, b: g * (b > a)),
+    shape_only=(OUTPUT,),
+)
+rule(
+    np.minimum,
+    lambda g, y, a, b: _share(g, a < b, a == b),
+    lambda g, y, a, b: _share(g, b < a, a == b),
+    alone=(lambda g, y, a, b: g * (a < b), lambda g, y, a, b: g * (b < a)),
+    shape_only=(OUTPUT,),
+)
+# fmax and fmin pass over a NaN, so the winner is the operand that the output equals.
+for _f in (np.fmax, np.fmin):
+    rule(
+        _f,
+        lambda g, y, a, b: _share(g, (y == a) & (y != b), a == b),
+        lambda g, y, a, b: _share(g, (y == b) & (y != a), a == b),
+        alone=(
+            lambda g, y, a, b: g * ((y == a) & (y != b)),
+            lambda g, y, a, b: g * ((y == b) & (y != a)),
+        ),
+    )
+
+rule(
+    np.where,
+    None,
+    lambda g, y, c, a, b: np.where(c, g, 0),
+    lambda g, y, c, a, b: np.where(c, 0, g),
+    shape_only=(1, 2, OUTPUT),
+)
+
+# Constant almost everywhere, or truth values
+constant(np.sign, np.floor, np.ceil, np.rint, np.trunc, np.round, np.around, np.fix)
+constant(np.floor_divide, np.heaviside, np.signbit, np.spacing, np.nextafter)
+constant(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+constant(np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isclose)
+constant(np.isnan, np.isinf, np.isfinite, np.isposinf, np.isneginf)
+constant(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.gcd, np.lcm)
+constant(np.left_shift, np.right_shift)

@@ -1,0 +1,105 @@
+"""The operations of neural networks, each one node of the graph. NumPy only; numerically stable.
+
+Scores (logits) have the classes on the last axis unless ``axis`` says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .registry import OUTPUT, operation, rule
+
+
+@operation
+def relu(x: Any) -> Any:
+    """max(0, x), elementwise; its derivative at 0 is 0."""
+    return np.maximum(x, 0)
+
+
+@operation
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), elementwise, without overflow for any x."""
+    return 0.5 * np.tanh(0.5 * x) + 0.5
+
+
+@operation
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along ``axis``: positive, summing to 1."""
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+@operation
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """x - logsumexp(x) along ``axis``: the logarithm of the softmax."""
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+@operation
+def logsumexp(x: Any, axis: Any = -1, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) along ``axis`` (an int, a tuple, or None for all axes)."""
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)  # a row of -inf has the value -inf, not NaN
+    with np.errstate(divide="ignore"):
+        out = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return out if keepdims else _squeeze(out, axis)
+
+
+@operation
+def cross_entropy(scores: Any, labels: Any) -> Any:
+    """The softmax loss: the mean over the batch of -log softmax(scores)[i, labels[i]].
+
+    Args:
+        scores: floats of shape (N, C).
+        labels: integers of shape (N,), each in 0..C-1.
+
+    Returns:
+        A scalar. Its derivative with respect to ``scores`` is (softmax - onehot) / N.
+    """
+    shifted = scores - np.max(scores, axis=1, keepdims=True)
+    log_normaliser = np.log(np.sum(np.exp(shifted), axis=1))
+    return np.mean(log_normaliser - pick(shifted, labels))
+
+
+def pick(scores: Any, labels: Any) -> Any:
+    """``scores[i, labels[i]]`` for each row i. Shapes (N, C) and (N,) to (N,)."""
+    return scores[np.arange(scores.shape[0]), labels]
+
+
+def onehot(labels: Any, like: Any) -> Any:
+    """Rows with a 1 at the label, shaped and typed like the (N, C) array ``like``."""
+    return (np.expand_dims(labels, 1) == np.arange(like.shape[1])).astype(like.dtype)
+
+
+def _squeeze(x: Any, axis: Any) -> Any:
+    return np.squeeze(x, axis=axis if axis is not None else tuple(range(x.ndim)))
+
+
+def _logsumexp(g: Any, y: Any, x: Any, axis: Any = -1, keepdims: bool = False) -> Any:
+    from .reduction import expand
+
+    return expand(g, x, axis, keepdims) * np.exp(x - expand(y, x, axis, keepdims))
+
+
+rule(relu, lambda g, y, x: g * (y > 0), shape_only=(0,))
+rule(sigmoid, lambda g, y, x: g * y * (1 - y), shape_only=(0,))
+rule(
+    softmax,
+    lambda g, y, x, axis=-1: y * (g - np.sum(g * y, axis=axis, keepdims=True)),
+    shape_only=(0,),
+)
+rule(
+    log_softmax,
+    lambda g, y, x, axis=-1: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),
+    shape_only=(0,),
+)
+rule(logsumexp, _logsumexp)
+rule(
+    cross_entropy,
+    lambda g, y, scores, labels: (g / scores.shape[0]) * (softmax(scores) - onehot(labels, scores)),
+    None,
+    shape_only=(OUTPUT,),
+)

@@ -1,0 +1,119 @@
+"""The registry of derivative rules: one table, keyed by the function itself.
+
+A rule is a vector-Jacobian product written in plain NumPy, one small function for each argument::
+
+    rule(np.exp, lambda g, y, x: g * y)
+
+``g`` is the incoming gradient (the cotangent, of the output's shape), ``y`` the output, then come
+the function's own arguments. What it returns is the gradient for that argument; undoing a broadcast
+is not its business (the backward walk does it once, by shape). Nothing here knows of tensors: a rule
+runs on whatever speaks NumPy's protocols.
+
+This module imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+Vjp = Callable[..., Any]
+Function = Callable[..., Any]
+
+#: The output's place in ``shape_only``, beside the argument numbers 0, 1, ...
+OUTPUT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one function differentiates.
+
+    Attributes:
+        vjps: one function ``(g, y, *arguments, **keywords) -> gradient`` for each argument, or None
+            where an argument has no derivative (an index, a condition).
+        variadic: one function ``(argnum, g, y, *arguments, **keywords)`` that serves any argument,
+            for functions that take any number of them; ``vjps`` is then empty.
+        packed: the function takes its arguments as one sequence (``np.concatenate``).
+        alone: the rules to use when only one argument carries a gradient (ties of ``np.maximum``).
+        drop_inputs: the arguments of which the rules read only shape and dtype.
+        drop_output: the rules read only the output's shape and dtype.
+        view: the result may share memory with the first argument.
+    """
+
+    vjps: tuple[Vjp | None, ...] = ()
+    variadic: Vjp | None = None
+    packed: bool = False
+    alone: tuple[Vjp | None, ...] | None = None
+    drop_inputs: tuple[int, ...] = ()
+    drop_output: bool = False
+    view: bool = False
+
+    def vjp(self, argnum: int, alone: bool) -> Vjp | None:
+        """The rule for one argument, given whether it alone carries a gradient."""
+        if self.variadic is not None:
+            variadic = self.variadic
+            return lambda *args, **kwargs: variadic(argnum, *args, **kwargs)
+        table = self.alone if alone and self.alone is not None else self.vjps
+        return table[argnum] if argnum < len(table) else None
+
+
+RULES: dict[Function, Rule] = {}
+
+#: Functions that are constant almost everywhere, or yield indices or truth values: recorded, so
+#: that a traced program stays whole, and of zero derivative.
+CONSTANTS: set[Function] = set()
+
+
+def rule(
+    function: Function,
+    *vjps: Vjp | None,
+    variadic: Vjp | None = None,
+    packed: bool = False,
+    alone: tuple[Vjp | None, ...] | None = None,
+    shape_only: tuple[int, ...] = (),
+    view: bool = False,
+) -> None:
+    """Register the derivative of ``function``, one ``vjp`` for each argument in order.
+
+    ``shape_only`` lists the arguments (0, 1, ..., and ``OUTPUT``) of which the rules read no value,
+    only shape and dtype: large ones are then not kept alive for the backward pass. It is an
+    optimisation that the tests check; leave it out when in doubt. The other keywords are those of
+    :class:`Rule`.
+
+    Example:
+        >>> rule(np.exp, lambda g, y, x: g * y, shape_only=(0,))  # doctest: +SKIP
+    """
+    RULES[function] = Rule(
+        vjps,
+        variadic,
+        packed,
+        alone,
+        tuple(i for i in shape_only if i != OUTPUT),
+        OUTPUT in shape_only,
+        view,
+    )
+
+
+def constant(*functions: Function) -> None:
+    """Register functions whose derivative is zero wherever it exists."""
+    CONSTANTS.update(functions)
+
+
+def operation(function: Function) -> Function:
+    """Make a function of our own an operation, recorded as a whole when a tensor comes in.
+
+    The function itself is plain NumPy. A value whose class has a ``__record__`` method (a tensor)
+    is handed the call, just as NumPy hands its own functions to ``__array_function__``.
+    """
+
+    @wraps(function)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        for a in args:
+            record = getattr(type(a), "__record__", None)
+            if record is not None:
+                return record(a, recorded, args, kwargs)
+        return function(*args, **kwargs)
+
+    return recorded

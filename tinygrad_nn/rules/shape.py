@@ -1,0 +1,74 @@
+"""Functions that move values about without changing them. NumPy only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .registry import OUTPUT, constant, rule
+
+SHAPES = (0, OUTPUT)
+
+rule(np.reshape, lambda g, y, x, shape: np.reshape(g, x.shape), shape_only=SHAPES, view=True)
+rule(
+    np.transpose,
+    lambda g, y, x, axes=None: np.transpose(g, inverse_axes(axes, x.ndim)),
+    shape_only=SHAPES,
+    view=True,
+)
+rule(
+    np.broadcast_to,
+    lambda g, y, x, shape: g,  # the walk sums it back to x's shape
+    shape_only=SHAPES,
+    view=True,
+)
+rule(np.flip, lambda g, y, x, axis=None: np.flip(g, axis), shape_only=SHAPES, view=True)
+rule(
+    np.roll,
+    lambda g, y, x, shift, axis=None: np.roll(g, _negative(shift), axis),
+    shape_only=SHAPES,
+)
+rule(np.tril, lambda g, y, x, k=0: np.tril(g, k), shape_only=SHAPES)
+rule(np.triu, lambda g, y, x, k=0: np.triu(g, k), shape_only=SHAPES)
+rule(
+    np.astype,
+    lambda g, y, x, dtype: g,  # the walk casts it back to x's dtype
+    shape_only=SHAPES,
+)
+
+
+def inverse_axes(axes: Any, ndim: int) -> tuple[int, ...] | None:
+    """The ``axes`` that undo ``np.transpose(x, axes)`` for an x with ``ndim`` axes."""
+    if axes is None:
+        return None
+    order = [a % ndim for a in axes]
+    return tuple(order.index(i) for i in range(ndim))
+
+
+def _negative(shift: Any) -> Any:
+    return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+
+
+def _concatenate(argnum: int, g: Any, y: Any, *arrays: Any, axis: int | None = 0) -> Any:
+    """The slice of g that came from this array."""
+    x = arrays[argnum]
+    if axis is None:
+        start = sum(a.size for a in arrays[:argnum])
+        return np.reshape(g[start : start + x.size], x.shape)
+    start = sum(a.shape[axis] for a in arrays[:argnum])
+    where = [slice(None)] * g.ndim
+    where[axis] = slice(start, start + x.shape[axis])
+    return g[tuple(where)]
+
+
+def _stack(argnum: int, g: Any, y: Any, *arrays: Any, axis: int = 0) -> Any:
+    where: list[Any] = [slice(None)] * g.ndim
+    where[axis] = argnum
+    return g[tuple(where)]
+
+
+rule(np.concatenate, variadic=_concatenate, packed=True, shape_only=(OUTPUT,))
+rule(np.stack, variadic=_stack, packed=True, shape_only=(OUTPUT,))
+
+constant(np.zeros_like, np.ones_like, np.empty_like, np.full_like)
