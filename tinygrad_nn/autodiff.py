@@ -17,45 +17,41 @@ from .errors import DataError, DtypeError, ShapeError
 from .node import MODE, leaf, transforming, underline_frame, user_frame
 from .rules.indexing import getitem
 from .tensor import Tensor, untracked, wrap
-from .walk import ones_like, walk
+from .walk import ones_like, private, walk
 
 Function = Callable[..., Any]
 
 
 def backward(result: Tensor, gradient: Any = None) -> None:
     """Add to the ``.grad`` of each leaf below ``result`` its gradient; see Tensor.backward."""
-    value = result._current()
+    result._current()
     if not result.requires_grad:
         raise ShapeError(
             "backward() of a tensor that depends on no leaf with requires_grad=True\n"
             f"{underline_frame(user_frame(2))}"
         )
-    lift = MODE.get().transforms > 0 or MODE.get().trace
-    g = _seed(result, gradient, "backward()")
-    for node, total in walk([(result._node, g)], lift=lift).items():  # type: ignore[list-item]
+    mode = MODE.get()
+    lift = mode.transforms > 0 or mode.trace
+    grads = walk([(result._node, _seed(result, gradient, lift))], lift=lift)  # type: ignore[list-item]
+    for node in list(grads):
         target = node.handle() if node.handle is not None else None
         if target is None:
             continue
-        if target.grad is None:
-            shared = not lift and (not isinstance(total, np.ndarray) or _is_shared(total, value, g))
-            target._grad = np.array(total) if shared else total
+        before = target.grad
+        if before is not None:
+            target._grad = before + grads[node]
         else:
-            target._grad = target._grad + total
+            target._grad = grads[node] if lift else private(grads.pop(node))
 
 
-def _is_shared(total: Any, value: Any, g: Any) -> bool:
-    """Whether a gradient is a view, or an array that the caller also holds."""
-    return total is g or total.base is not None or not total.flags.writeable
-
-
-def _seed(result: Tensor, gradient: Any, who: str) -> Any:
+def _seed(result: Tensor, gradient: Any, lift: bool) -> Any:
     """The gradient that comes into ``result``, checked."""
     if gradient is None:
         if result.size != 1:
             raise ShapeError(
-                f"{who} of a tensor of shape {result.shape} needs the gradient of the final result "
-                "with respect to it\n  reduce it to a single number first (.sum(), .mean()), or "
-                f"pass {who[:-1]}gradient=...), of that shape\n{underline_frame(user_frame(3))}"
+                f"backward() of a tensor of shape {result.shape} needs the gradient of the final "
+                "result with respect to it\n  reduce it to a single number first (.sum(), .mean()), "
+                f"or pass backward(gradient), of that shape\n{underline_frame(user_frame(3))}"
             )
         return ones_like(result)
     shape = np.shape(gradient)
@@ -65,7 +61,7 @@ def _seed(result: Tensor, gradient: Any, who: str) -> Any:
             f"they must be the same\n{underline_frame(user_frame(3))}"
         )
     if isinstance(gradient, Tensor):
-        return gradient if MODE.get().transforms else gradient._current()
+        return gradient if lift else gradient._current()
     return np.asarray(gradient, dtype=result.dtype)
 
 
@@ -100,28 +96,25 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
 def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Function, Any]:
     inner = MODE.get().transforms > 0 or MODE.get().trace
     inputs = tree.map_leaves(_input, primals)
-    nodes = [t._node for t in tree.leaves(inputs)]
+    starts = tree.leaves(inputs)
+    nodes = [t._node for t in starts]
     with transforming():
         out = f(*inputs)
     out, aux = out if has_aux else (out, None)
     results = tree.map_leaves(_as_tensor, out)
 
     def pullback(cotangent: Any) -> Any:
-        seeds = _cotangents(results, cotangent)
-        roots = [
-            (t._node, s)
-            for t, s in zip(tree.leaves(results), seeds, strict=True)
-            if t.requires_grad
-        ]
-        lift = MODE.get().transforms > 0 or MODE.get().trace
-        if not lift:
-            roots = [(n, s._current() if isinstance(s, Tensor) else s) for n, s in roots]
+        mode = MODE.get()
+        lift = mode.transforms > 0 or mode.trace
+        seeds = _cotangents(tree.leaves(results), tree.leaves(cotangent), lift)
+        roots = [(t._node, s) for t, s in seeds if t.requires_grad]
         grads = walk(roots, wanted=set(nodes), lift=lift)
-        values = (_finish(grads.get(n), t, lift) for n, t in zip(nodes, tree.leaves(inputs), strict=True))
-        return tree.fill(inputs, values)
+        finish = _lifted if lift else _finished
+        return tree.fill(inputs, iter([finish(grads, t) for t in starts]))
 
-    deliver = (lambda t: t) if inner else _plain
-    return tree.map_leaves(deliver, results), pullback, tree.map_leaves(deliver, aux)
+    if not inner:
+        return tree.map_leaves(_plain, results), pullback, tree.map_leaves(_plain, aux)
+    return results, pullback, aux
 
 
 def _input(x: Any) -> Tensor:
@@ -161,29 +154,38 @@ def _plain(x: Any) -> Any:
     return x._current() if isinstance(x, Tensor) else x
 
 
-def _cotangents(results: Any, cotangent: Any) -> list[Any]:
-    """The cotangent's leaves, each of its result's shape and dtype."""
-    outs, seeds = list(tree.leaves(results)), list(tree.leaves(cotangent))
+def _cotangents(outs: list[Tensor], seeds: list[Any], lift: bool) -> list[tuple[Tensor, Any]]:
+    """Each output with its cotangent, checked: of the output's shape and dtype."""
     if len(outs) != len(seeds):
         raise ShapeError(f"the function has {len(outs)} outputs, the cotangent {len(seeds)} leaves")
-    for i, (t, s) in enumerate(zip(outs, seeds, strict=True)):
-        if np.shape(s) != t.shape:
+    pairs = []
+    for t, s in zip(outs, seeds, strict=True):
+        if not hasattr(s, "shape"):
+            s = np.asarray(s, dtype=t.dtype)[()]
+        if s.shape != t.shape:
             raise ShapeError(
-                f"the cotangent has shape {np.shape(s)}, and the output has shape {t.shape}: "
+                f"the cotangent has shape {s.shape}, and the output has shape {t.shape}: "
                 f"they must be the same\n{underline_frame(user_frame(3))}"
             )
-        if not isinstance(s, Tensor):
-            seeds[i] = np.asarray(s, dtype=t.dtype)[()] if not hasattr(s, "__array_function__") else s
-    return seeds
+        if isinstance(s, Tensor) and not lift:
+            s = s._current()
+        pairs.append((t, s if s.dtype == t.dtype else s.astype(t.dtype)))
+    return pairs
 
 
-def _finish(g: Any, t: Tensor, lift: bool) -> Any:
-    """A gradient to hand out: zeros where the function does not depend on the argument."""
+def _lifted(grads: dict[Any, Any], t: Tensor) -> Tensor:
+    """A gradient to hand out under another transform: a tensor; zeros if there is none."""
+    g = grads.get(t._node)
     if g is None:
-        return np.zeros_like(t if lift else t._value)
-    if isinstance(g, np.ndarray) and (g.base is not None or not g.flags.writeable):
-        return g.copy()
-    return g
+        return untracked(np.zeros_like(t._value))
+    return g if isinstance(g, Tensor) else untracked(g)
+
+
+def _finished(grads: dict[Any, Any], t: Tensor) -> Any:
+    """A gradient to hand out: an array that nobody else holds; zeros if there is none."""
+    if t._node not in grads:
+        return np.zeros_like(t._value)
+    return private(grads.pop(t._node))
 
 
 def value_and_grad(f: Function, argnums: Any = 0, has_aux: bool = False) -> Function:
@@ -221,8 +223,7 @@ def value_and_grad(f: Function, argnums: Any = 0, has_aux: bool = False) -> Func
             return _scalar(f(*full, **kwargs), f, has_aux)
 
         value, pullback, aux = _vjp(of_chosen, tuple(chosen), has_aux)
-        one = np.ones((), value.dtype)[()]
-        grads = pullback(one)
+        grads = pullback(value.dtype.type(1))
         grads = grads[0] if single else grads
         return ((value, aux), grads) if has_aux else (value, grads)
 
@@ -243,7 +244,8 @@ def _scalar(out: Any, f: Function, has_aux: bool) -> Any:
     if has_aux and not (isinstance(out, tuple) and len(out) == 2):
         raise DataError(f"with has_aux=True {_name(f)} must return (value, aux)")
     value = out[0] if has_aux else out
-    shape = np.shape(value) if not isinstance(value, (dict, list, tuple)) else type(value).__name__
+    value = value if isinstance(value, (dict, list, tuple)) else _as_tensor(value)
+    shape = value.shape if isinstance(value, Tensor) else type(value).__name__
     if shape != ():
         raise ShapeError(
             f"grad needs a function whose value is a single number; {_name(f)} returned "
@@ -251,7 +253,6 @@ def _scalar(out: Any, f: Function, has_aux: bool) -> Any:
             "  reduce it (.sum(), .mean()), or use tg.jacobian or tg.vjp\n"
             f"{underline_frame(user_frame(2))}"
         )
-    value = _as_tensor(value)
     _check_float(value._value)
     return (value, out[1]) if has_aux else value
 

@@ -76,7 +76,7 @@ def mse_loss(predictions: Any, targets: Any) -> Any:
 
 def _checked(scores: Any, labels: Any) -> Any:
     """The labels as an array (or the tensor they were), after every check that a loss relies on."""
-    shape = np.shape(scores)
+    shape = scores.shape if hasattr(scores, "shape") else np.shape(scores)
     if len(shape) != 2:
         raise ShapeError(
             f"a loss over classes needs scores of shape (N, C), not {shape}\n{_place()}"
@@ -93,12 +93,11 @@ def _checked(scores: Any, labels: Any) -> Any:
         raise LabelError(
             f"{n} rows of scores need labels of shape ({n},), not {y.shape}\n{_place()}"
         )
-    low, high = y.min(), y.max()
-    if low < 0 or high >= classes:
-        bad = low if low < 0 else high
-        at = int(np.argmax(y == bad))
+    # Seen as unsigned numbers, negative labels are huge: one pass finds both kinds.
+    if y.view(f"u{y.itemsize}").max() >= classes:
+        at = int(np.argmax((y < 0) | (y >= classes)))
         raise LabelError(
-            f"labels must be in 0..{classes - 1} for {classes} classes; labels[{at}] is {bad}\n"
+            f"labels must be in 0..{classes - 1} for {classes} classes; labels[{at}] is {y[at]}\n"
             f"{_place()}"
         )
     return labels if isinstance(labels, Tensor) else y

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from contextvars import ContextVar, Token
-from functools import wraps
+from functools import cache, lru_cache, wraps
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple
 
@@ -79,7 +79,10 @@ def leaf(value: Any, requires_grad: bool, handle: Any = None, frame: FrameType |
 # --- values that need not be kept -----------------------------------------------------------------
 
 #: Bytes from which on a value that no rule reads is replaced by a stand-in.
-LARGE = 16_384
+LARGE = 131_072
+
+#: Bytes up to which a constant array is copied when it is recorded; a larger one is guarded.
+SMALL = 16_384
 
 _NANS: dict[Any, Any] = {}
 
@@ -96,6 +99,13 @@ def stand_in(value: Any) -> Any:
     return np.ndarray(value.shape, dtype, buffer, 0, (0,) * value.ndim)
 
 
+@lru_cache(1024)
+def _spread(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """An index for about 64 entries, spread over every axis."""
+    per_axis = max(2, int(64 ** (1 / max(1, len(shape)))))
+    return tuple(slice(None, None, max(1, n // per_axis)) for n in shape)
+
+
 class Guard:
     """Watches a large plain array that a rule will read in the backward pass.
 
@@ -107,8 +117,7 @@ class Guard:
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         self.array = array
-        per_axis = max(2, int(64 ** (1 / max(1, array.ndim))))
-        self.where = tuple(slice(None, None, max(1, n // per_axis)) for n in array.shape)
+        self.where = _spread(array.shape)
         self.sample = array[self.where].tobytes()
 
     def check(self, node: Node) -> None:
@@ -185,30 +194,37 @@ def tracing() -> _Scope:
     return _Scope(trace=True)
 
 
-def transforming() -> _Scope:
+class transforming:  # noqa: N801 (reads as what it is: ``with transforming():``)
     """A context inside which derivatives are themselves recorded, for the transform around them."""
-    return _Scope(grad=True, transforms=MODE.get().transforms + 1)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        mode = MODE.get()
+        self._token = MODE.set(Mode(True, mode.trace, mode.transforms + 1))
+
+    def __exit__(self, *_: object) -> None:
+        MODE.reset(self._token)
 
 
 # --- who called -----------------------------------------------------------------------------------
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
-_INTERNAL: dict[str, bool] = {}
+
+
+@cache
+def is_internal(file: str) -> bool:
+    """Whether code in ``file`` is this package's or NumPy's, not the user's."""
+    return file.startswith((_PACKAGE, _NUMPY))
 
 
 def user_frame(depth: int) -> FrameType | None:
     """The first frame, from ``depth`` callers up, that is neither ours nor NumPy's."""
     frame: FrameType | None = sys._getframe(depth)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        internal = _INTERNAL.get(name)
-        if internal is None:
-            internal = _INTERNAL[name] = name.startswith((_PACKAGE, _NUMPY))
-        if not internal:
-            return frame
+    while frame is not None and is_internal(frame.f_code.co_filename):
         frame = frame.f_back
-    return None
+    return frame
 
 
 def where(node: Node) -> str:

@@ -11,6 +11,7 @@ to :func:`record` through ``HANDLERS``, which ``protocol.py`` fills.
 from __future__ import annotations
 
 import operator
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -25,9 +26,11 @@ from .methods import ArrayMethods
 from .node import (
     LARGE,
     MODE,
+    SMALL,
     Guard,
     Node,
     function_name,
+    is_internal,
     leaf,
     stand_in,
     underline_frame,
@@ -230,7 +233,7 @@ class Tensor(InPlace, Operators, ArrayMethods):
     def __record__(self, function: Any, args: Any, kwargs: Any) -> Any:
         handler = HANDLERS.get(function)
         if handler is None:
-            return record(function, args, kwargs or None)
+            return record(function, args, kwargs or None, function.__wrapped__)
         return handler(*args, **kwargs)
 
 
@@ -364,7 +367,8 @@ def record(
     """
     values: list[Any] = []
     inputs: list[Any] = []
-    needs = False
+    carriers = 0
+    constants = False
     for a in args:
         if isinstance(a, Tensor):
             if a._view is not None:
@@ -372,69 +376,83 @@ def record(
             values.append(a._value)
             node = a._node
             inputs.append(node)
-            if node is not None and node.requires_grad:
-                needs = True
+            if node is None:
+                constants = True
+            elif node.requires_grad:
+                carriers += 1
         else:
             if type(a) is list:
                 a = np.asarray(a)
             values.append(a)
             inputs.append(None)
+            constants = True
+    rule = RULES.get(function)
+    mode = MODE.get()
+    needs = carriers > 0 and mode.grad
+    residual = None
     try:
-        if keywords is None:
+        if rule is not None and rule.residual is not None and needs and not mode.trace:
+            value, residual = rule.residual(*values, **(keywords or {}))
+        elif keywords is None:
             value = (compute or function)(*values)
         else:
             value = (compute or function)(*values, **keywords)
     except (ValueError, TypeError, IndexError) as error:
         raise explain(function, args, values, error, user_frame(2)) from error
-    mode = MODE.get()
-    rule = RULES.get(function)
-    needs = needs and mode.grad
-    if needs or mode.trace:
-        t = wrap(value, _node(function, rule, values, inputs, keywords, value, needs, mode.trace))
+    t: Tensor = _new_tensor(Tensor)
+    t._value = value
+    t._view = None
+    if not needs and not mode.trace:
+        t._node = None
     else:
-        t = untracked(value)
+        frame: FrameType | None = sys._getframe(2)
+        if is_internal(frame.f_code.co_filename):  # type: ignore[union-attr]
+            frame = user_frame(3)
+        if rule is None:
+            if needs and function not in CONSTANTS:
+                raise no_rule(function, frame)
+            needs = False
+        node = _new_node(Node)
+        if mode.trace:
+            _copy_constants(values, inputs)
+        elif rule is not None:
+            if constants or rule.drop_inputs:
+                _spare_inputs(rule, values, inputs)
+            if carriers == 1 and rule.alone is not None:
+                _spare_carrier(values, inputs)
+            if residual is not None:
+                values.append(residual)
+            if rule.drop_output and value.nbytes > LARGE:
+                value = stand_in(value)
+        node.function = function
+        node.inputs = tuple(inputs)
+        node.arguments = tuple(values)
+        node.keywords = keywords
+        node.value = value
+        node.requires_grad = needs
+        node.handle = None
+        node.code, node.offset = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
+        t._node = node
     if rule is not None and rule.view:
         attach(t, function, args, keywords)
     return t
 
 
-def _node(
-    function: Function,
-    rule: Rule | None,
-    values: list[Any],
-    inputs: list[Any],
-    keywords: dict[str, Any] | None,
-    value: Any,
-    needs: bool,
-    trace: bool,
-) -> Node:
-    frame = user_frame(4)
-    if rule is None:
-        if needs and function not in CONSTANTS:
-            raise no_rule(function, frame)
-        needs = False
-    if trace:
-        for i, v in enumerate(values):
-            if inputs[i] is None and type(v) is np.ndarray:
-                values[i] = v.copy()
-    elif rule is not None:
-        value = _spare_memory(rule, values, inputs, value)
-    node = _new_node(Node)
-    node.function = function
-    node.inputs = tuple(inputs)
-    node.arguments = tuple(values)
-    node.keywords = keywords
-    node.value = value
-    node.requires_grad = needs
-    node.handle = None
-    if frame is None:
-        node.code, node.offset = None, 0
-    else:
-        node.code, node.offset = frame.f_code, frame.f_lasti
-    return node
+def _copy_constants(values: list[Any], inputs: list[Any]) -> None:
+    """Make a traced program independent of the arrays that it was recorded with."""
+    for i, v in enumerate(values):
+        if inputs[i] is None and type(v) is np.ndarray:
+            values[i] = v.copy()
 
 
-def _spare_memory(rule: Rule, values: list[Any], inputs: list[Any], value: Any) -> Any:
+def _spare_carrier(values: list[Any], inputs: list[Any]) -> None:
+    """Replace the one argument that carries the gradient by its stand-in."""
+    for i, node in enumerate(inputs):
+        if type(node) is Node and values[i].nbytes > LARGE:
+            values[i] = stand_in(values[i])
+
+
+def _spare_inputs(rule: Rule, values: list[Any], inputs: list[Any]) -> None:
     """Replace what the rule does not read by stand-ins; protect the constants that it does read."""
     for i in rule.drop_inputs:
         if i < len(values):
@@ -445,13 +463,10 @@ def _spare_memory(rule: Rule, values: list[Any], inputs: list[Any], value: Any) 
         if node is None:
             v = values[i]
             if type(v) is np.ndarray and any(v.strides):
-                if v.nbytes <= LARGE:
+                if v.nbytes <= SMALL:
                     values[i] = v.copy()
                 else:
                     inputs[i] = Guard(v)
-    if rule.drop_output and type(value) is np.ndarray and value.nbytes > LARGE:
-        return stand_in(value)
-    return value
 
 
 def no_rule(function: Function, frame: FrameType | None) -> NoRuleError:

@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 
-def leaves(tree: Any) -> Iterator[Any]:
+def leaves(tree: Any) -> list[Any]:
     """The leaves in order; a dict's in the order of its keys' insertion. None is an empty branch."""
     if isinstance(tree, dict):
-        for value in tree.values():
-            yield from leaves(value)
-    elif isinstance(tree, (list, tuple)):
-        for value in tree:
-            yield from leaves(value)
-    elif tree is not None:
-        yield tree
+        tree = tree.values()
+    elif not isinstance(tree, (list, tuple)):
+        return [] if tree is None else [tree]
+    found = []
+    for branch in tree:
+        if isinstance(branch, (dict, list, tuple)):
+            found += leaves(branch)
+        elif branch is not None:
+            found.append(branch)
+    return found
 
 
 def paths(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
@@ -32,13 +35,14 @@ def paths(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
     """The same structure with ``function`` applied to each leaf."""
+    if not isinstance(tree, (dict, list, tuple)):
+        return None if tree is None else function(tree)
     if isinstance(tree, dict):
         return {key: map_leaves(function, value) for key, value in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(map_leaves(function, value) for value in tree))
-    if isinstance(tree, (list, tuple)):
-        return type(tree)(map_leaves(function, value) for value in tree)
-    return None if tree is None else function(tree)
+    branches = [map_leaves(function, value) for value in tree]
+    if isinstance(tree, list):
+        return branches
+    return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)
 
 
 def fill(tree: Any, values: Iterator[Any]) -> Any:

@@ -10,14 +10,15 @@ Imports: node, tensor, rules (the registry).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .errors import NoRuleError
 from .node import Guard, Node, describe, function_name, where
-from .rules.registry import RULES
+from .rules.registry import RULES, Rule, Vjp
 from .tensor import Tensor, wrap
 
 
@@ -38,49 +39,75 @@ def walk(
     """
     grads: dict[Node, Any] = {}
     for node, g in roots:
-        grads[node] = g if node not in grads else grads[node] + g
-    uses = _count_uses(grads)
-    reach = None if wanted is None else _reaching(uses, wanted)
-    if reach is not None:
+        grads[node] = grads[node] + g if node in grads else g
+    uses = _count_uses(grads, None)
+    reach = None
+    if wanted is not None and not all(n in wanted for n in uses if n.function is None):
+        reach = _reaching(uses, wanted)
         uses = _count_uses([n for n in grads if n in reach], reach)
     ready = [node for node, count in uses.items() if count == 0]
     found: dict[Node, Any] = {}
     while ready:
         node = ready.pop()
-        g = grads.pop(node, None)
+        g = grads.pop(node)
         if keep is not None:
             keep[node] = g
-        if wanted is not None and node in wanted:
+        function, inputs, args, y = node.function, node.inputs, node.arguments, node.value
+        if function is None or (wanted is not None and node in wanted):
             found[node] = g
-        if node.function is None:
-            if wanted is None:
-                found[node] = g
-            continue
-        _pass_on(node, g, grads, reach, lift)
-        for parent in node.inputs:
-            if type(parent) is Node and (
-                parent.requires_grad if reach is None else parent in reach
-            ):
-                uses[parent] -= 1
-                if not uses[parent]:
-                    ready.append(parent)
+            if function is None:
+                continue
+        rule = RULES[function]
+        vjps = _vjps(rule, inputs)
+        if lift:
+            args, y = _lifted(node)
+        keywords = node.keywords
+        for vjp, parent, x in zip(vjps, inputs, args):  # noqa: B905 (a residual may follow)
+            if parent not in uses:
+                if type(parent) is Guard:
+                    parent.check(node)
+                continue
+            if vjp is None:
+                raise _no_derivative(node, x)
+            gi = vjp(g, y, *args) if keywords is None else vjp(g, y, *args, **keywords)
+            if gi.shape != x.shape:
+                gi = unbroadcast(gi, x.shape)
+            if gi.dtype is not x.dtype and gi.dtype != x.dtype:
+                gi = gi.astype(x.dtype)
+            if parent in grads:
+                grads[parent] = _add(grads.pop(parent), gi)
+            else:
+                grads[parent] = gi
+            count = uses[parent] = uses[parent] - 1
+            if not count:
+                ready.append(parent)
     return found
 
 
-def _count_uses(roots: Iterable[Node], reach: set[Node] | None = None) -> dict[Node, int]:
+def _vjps(rule: Rule, inputs: tuple[Any, ...]) -> Sequence[Vjp | None]:
+    """The rules for a node's arguments."""
+    if rule.alone is not None and _is_alone(inputs):
+        return rule.alone
+    if rule.variadic is not None:
+        return [partial(rule.variadic, argnum) for argnum in range(len(inputs))]
+    if len(rule.vjps) < len(inputs):
+        return rule.vjps + (None,) * (len(inputs) - len(rule.vjps))
+    return rule.vjps
+
+
+def _count_uses(roots: Iterable[Node], reach: set[Node] | None) -> dict[Node, int]:
     """Every node below the roots, with the number of times that it is an argument there."""
     uses = dict.fromkeys(roots, 0)
     stack = list(uses)
     while stack:
         for parent in stack.pop().inputs:
-            if type(parent) is Node and (
-                parent.requires_grad if reach is None else parent in reach
-            ):
-                if parent in uses:
-                    uses[parent] += 1
-                else:
-                    uses[parent] = 1
-                    stack.append(parent)
+            if parent is None or type(parent) is not Node:
+                continue
+            if parent in uses:
+                uses[parent] += 1
+            elif parent.requires_grad if reach is None else parent in reach:
+                uses[parent] = 1
+                stack.append(parent)
     return uses
 
 
@@ -101,47 +128,26 @@ def _reaching(uses: dict[Node, int], wanted: set[Node]) -> set[Node]:
     return reach
 
 
-def _pass_on(
-    node: Node, g: Any, grads: dict[Node, Any], reach: set[Node] | None, lift: bool
-) -> None:
-    """Apply the rules of one node, and add what they give to its inputs' gradients."""
-    inputs = node.inputs
-    rule = RULES[node.function]  # type: ignore[index]
-    args, y = node.arguments, node.value
-    if lift:
-        args = tuple(
-            wrap(a, i) if type(i) is Node else a for a, i in zip(args, inputs, strict=True)
-        )
-        y = wrap(y, node)
-    vjps = rule.vjps
-    if rule.alone is not None:
-        if sum(type(i) is Node and i.requires_grad for i in inputs) == 1:
-            vjps = rule.alone
-    keywords = node.keywords
-    for argnum, parent in enumerate(inputs):
-        if parent is None:
-            continue
-        if type(parent) is Guard:
-            parent.check(node)
-            continue
-        if not (parent.requires_grad if reach is None else parent in reach):
-            continue
-        if vjps:
-            vjp = vjps[argnum] if argnum < len(vjps) else None
-            if vjp is None:
-                raise _no_derivative(node, argnum)
-            gi = vjp(g, y, *args) if keywords is None else vjp(g, y, *args, **keywords)
-        else:
-            gi = rule.variadic(argnum, g, y, *args, **(keywords or {}))  # type: ignore[misc]
-        x = args[argnum]
-        if gi.shape != x.shape:
-            gi = unbroadcast(gi, x.shape)
-        if gi.dtype != x.dtype:
-            gi = gi.astype(x.dtype)
-        if parent not in grads:
-            grads[parent] = gi
-        else:
-            grads[parent] = _add(grads.pop(parent), gi)
+def _lifted(node: Node) -> tuple[tuple[Any, ...], Tensor]:
+    """A node's arguments and value as tensors, so that what the rules do with them is recorded."""
+    args = tuple(
+        wrap(a, i) if type(i) is Node else a
+        for a, i in zip(node.arguments, node.inputs, strict=False)  # without a residual
+    )
+    return args, wrap(node.value, node)
+
+
+def _is_alone(inputs: tuple[Any, ...]) -> bool:
+    """Whether only one argument carries a gradient."""
+    return sum(type(i) is Node and i.requires_grad for i in inputs) == 1
+
+
+def _references(x: Any) -> int:
+    return sys.getrefcount(x)
+
+
+#: What the interpreter counts, on the way taken below, for an array that has no other owner.
+_ALONE = _references([np.zeros(1)].pop())
 
 
 def _add(total: Any, g: Any) -> Any:
@@ -152,13 +158,22 @@ def _add(total: Any, g: Any) -> Any:
     """
     if (
         type(total) is np.ndarray
-        and sys.getrefcount(total) == 3  # our name, the caller's temporary, the argument
-        and total.base is None
         and type(g) is np.ndarray
+        and total.base is None
+        and sys.getrefcount(total) <= _ALONE
     ):
         total += g
         return total
     return total + g
+
+
+def private(g: Any) -> Any:
+    """``g`` itself if its memory has no other owner, else a copy: for handing to the user."""
+    if not isinstance(g, np.ndarray):
+        return g
+    if g.base is None and g.flags.writeable and sys.getrefcount(g) <= _ALONE:
+        return g
+    return g.copy()
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -174,10 +189,10 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return g if g.shape == shape else np.broadcast_to(g, shape)
 
 
-def _no_derivative(node: Node, argnum: int) -> NoRuleError:
+def _no_derivative(node: Node, x: Any) -> NoRuleError:
     return NoRuleError(
-        f"{function_name(node.function)} has no derivative with respect to its argument "
-        f"{argnum + 1}, and a gradient flows into it\n  in {describe(node)}\n{where(node)}"
+        f"{function_name(node.function)} has no derivative with respect to its argument of shape "
+        f"{np.shape(x)}, and a gradient flows into it\n  in {describe(node)}\n{where(node)}"
     )
 
 

@@ -110,19 +110,18 @@ def _share(g: Any, mine: Any, other: Any) -> Any:
 
 # A tie is shared by two tensors; against a constant the constant takes all of it (``alone``), so
 # that np.maximum(0, x) agrees with relu.
+_UNLESS_TIED = (lambda g, y, a, b: g * (y != b), lambda g, y, a, b: g * (y != a))
 rule(
     np.maximum,
     lambda g, y, a, b: _share(g, a > b, a == b),
     lambda g, y, a, b: _share(g, b > a, a == b),
-    alone=(lambda g, y, a, b: g * (a > b), lambda g, y, a, b: g * (b > a)),
-    shape_only=(OUTPUT,),
+    alone=_UNLESS_TIED,
 )
 rule(
     np.minimum,
     lambda g, y, a, b: _share(g, a < b, a == b),
     lambda g, y, a, b: _share(g, b < a, a == b),
-    alone=(lambda g, y, a, b: g * (a < b), lambda g, y, a, b: g * (b < a)),
-    shape_only=(OUTPUT,),
+    alone=_UNLESS_TIED,
 )
 # fmax and fmin pass over a NaN, so the winner is the operand that the output equals.
 for _f in (np.fmax, np.fmin):

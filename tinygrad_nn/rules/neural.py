@@ -27,8 +27,8 @@ def sigmoid(x: Any) -> Any:
 @operation
 def softmax(x: Any, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along ``axis``: positive, summing to 1."""
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 @operation
@@ -59,19 +59,38 @@ def cross_entropy(scores: Any, labels: Any) -> Any:
     Returns:
         A scalar. Its derivative with respect to ``scores`` is (softmax - onehot) / N.
     """
-    shifted = scores - np.max(scores, axis=1, keepdims=True)
-    log_normaliser = np.log(np.sum(np.exp(shifted), axis=1))
-    return np.mean(log_normaliser - pick(shifted, labels))
+    return _cross_entropy_forward(scores, labels)[0]
+
+
+def _cross_entropy_forward(scores: Any, labels: Any) -> tuple[Any, Any]:
+    """The loss, and the softmax that its derivative is made of."""
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    p = np.exp(shifted)
+    normaliser = p.sum(axis=1)
+    loss = (np.log(normaliser) - pick(shifted, labels)).sum() / scores.shape[0]
+    return loss, p / normaliser[:, None]
 
 
 def pick(scores: Any, labels: Any) -> Any:
     """``scores[i, labels[i]]`` for each row i. Shapes (N, C) and (N,) to (N,)."""
-    return scores[np.arange(scores.shape[0]), labels]
+    if isinstance(scores, np.ndarray) or hasattr(scores, "__record__"):
+        return scores[np.arange(scores.shape[0]), labels]
+    return np.sum(np.where(onehot(labels, scores), scores, 0), axis=1)  # arrays without fancy picks
 
 
 def onehot(labels: Any, like: Any) -> Any:
     """Rows with a 1 at the label, shaped and typed like the (N, C) array ``like``."""
     return (np.expand_dims(labels, 1) == np.arange(like.shape[1])).astype(like.dtype)
+
+
+def _cross_entropy(g: Any, y: Any, scores: Any, labels: Any, p: Any = None) -> Any:
+    """(softmax - onehot) / N."""
+    n = scores.shape[0]
+    if not isinstance(p, np.ndarray):
+        return (g / n) * (softmax(scores) - onehot(labels, scores))
+    ds = p * (g / n)
+    ds[np.arange(n), labels] -= g / n
+    return ds
 
 
 def _squeeze(x: Any, axis: Any) -> Any:
@@ -84,6 +103,7 @@ def _logsumexp(g: Any, y: Any, x: Any, axis: Any = -1, keepdims: bool = False) -
     return expand(g, x, axis, keepdims) * np.exp(x - expand(y, x, axis, keepdims))
 
 
+# The derivatives of softmax and log-softmax: J. S. Bridle (1990), as in any text on neural networks.
 rule(relu, lambda g, y, x: g * (y > 0), shape_only=(0,))
 rule(sigmoid, lambda g, y, x: g * y * (1 - y), shape_only=(0,))
 rule(
@@ -99,7 +119,8 @@ rule(
 rule(logsumexp, _logsumexp)
 rule(
     cross_entropy,
-    lambda g, y, scores, labels: (g / scores.shape[0]) * (softmax(scores) - onehot(labels, scores)),
+    _cross_entropy,
     None,
     shape_only=(OUTPUT,),
+    residual=_cross_entropy_forward,
 )

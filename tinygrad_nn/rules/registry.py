@@ -36,10 +36,14 @@ class Rule:
         variadic: one function ``(argnum, g, y, *arguments, **keywords)`` that serves any argument,
             for functions that take any number of them; ``vjps`` is then empty.
         packed: the function takes its arguments as one sequence (``np.concatenate``).
-        alone: the rules to use when only one argument carries a gradient (ties of ``np.maximum``).
+        alone: the rules to use when only one argument carries a gradient (ties of ``np.maximum``);
+            they read no value of that argument.
         drop_inputs: the arguments of which the rules read only shape and dtype.
         drop_output: the rules read only the output's shape and dtype.
         view: the result may share memory with the first argument.
+        residual: a function of the arguments that gives ``(value, residual)``. The residual is
+            handed to the rules as a further argument where the arguments are plain arrays; where
+            they are tensors, or the residual was not computed, the rules do without.
     """
 
     vjps: tuple[Vjp | None, ...] = ()
@@ -49,14 +53,7 @@ class Rule:
     drop_inputs: tuple[int, ...] = ()
     drop_output: bool = False
     view: bool = False
-
-    def vjp(self, argnum: int, alone: bool) -> Vjp | None:
-        """The rule for one argument, given whether it alone carries a gradient."""
-        if self.variadic is not None:
-            variadic = self.variadic
-            return lambda *args, **kwargs: variadic(argnum, *args, **kwargs)
-        table = self.alone if alone and self.alone is not None else self.vjps
-        return table[argnum] if argnum < len(table) else None
+    residual: Function | None = None
 
 
 RULES: dict[Function, Rule] = {}
@@ -74,6 +71,7 @@ def rule(
     alone: tuple[Vjp | None, ...] | None = None,
     shape_only: tuple[int, ...] = (),
     view: bool = False,
+    residual: Function | None = None,
 ) -> None:
     """Register the derivative of ``function``, one ``vjp`` for each argument in order.
 
@@ -93,6 +91,7 @@ def rule(
         tuple(i for i in shape_only if i != OUTPUT),
         OUTPUT in shape_only,
         view,
+        residual,
     )
 
 

@@ -1,0 +1,26 @@
+"""NumPy functions that are composed of recorded operations instead of having a rule of their own.
+
+Each is written in plain NumPy on its argument; on a tensor the operations inside record themselves.
+One file for each family; ``TABLE`` is what ``protocol.py`` registers. To add one, decorate it with
+``composes``. No composition looks at values to decide what to compute: a traced one serves other
+values of the same shapes. Imports: NumPy, errors, node (for the place in a message) and rules.
+"""
+
+from . import differences, elementwise, joining, linear_algebra, picking, shapes, statistics
+from .elementwise import outer
+from .table import TABLE, arrayed, composes, refuse
+
+__all__ = [
+    "TABLE",
+    "arrayed",
+    "composes",
+    "differences",
+    "elementwise",
+    "joining",
+    "linear_algebra",
+    "outer",
+    "picking",
+    "refuse",
+    "shapes",
+    "statistics",
+]
