@@ -4,6 +4,7 @@ from . import protocol as _protocol  # noqa: F401 (registers NumPy's functions)
 from . import rules
 from .autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .errors import TinygradError
+from .graph import Graph, trace
 from .losses import cross_entropy, hinge_loss, mse_loss
 from .node import no_grad
 from .rules.neural import log_softmax, logsumexp, relu, sigmoid, softmax
@@ -12,6 +13,7 @@ from .tensor import Parameter, Tensor
 __version__ = "0.1.0"
 
 __all__ = [
+    "Graph",
     "Parameter",
     "Tensor",
     "TinygradError",
@@ -30,6 +32,7 @@ __all__ = [
     "rules",
     "sigmoid",
     "softmax",
+    "trace",
     "value_and_grad",
     "vjp",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import tree
 from .errors import DataError, DtypeError, ShapeError
-from .node import MODE, leaf, transforming, underline_frame, user_frame
+from .node import derivatives_recorded, leaf, transforming, underline_frame, user_frame
 from .rules.indexing import getitem
 from .tensor import Tensor, untracked, wrap
 from .walk import ones_like, private, walk
@@ -30,8 +30,7 @@ def backward(result: Tensor, gradient: Any = None) -> None:
             "backward() of a tensor that depends on no leaf with requires_grad=True\n"
             f"{underline_frame(user_frame(2))}"
         )
-    mode = MODE.get()
-    lift = mode.transforms > 0 or mode.trace
+    lift = derivatives_recorded()
     grads = walk([(result._node, _seed(result, gradient, lift))], lift=lift)  # type: ignore[list-item]
     for node in list(grads):
         target = node.handle() if node.handle is not None else None
@@ -94,7 +93,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
 
 
 def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Function, Any]:
-    inner = MODE.get().transforms > 0 or MODE.get().trace
+    inner = derivatives_recorded()
     inputs = tree.map_leaves(_input, primals)
     starts = tree.leaves(inputs)
     nodes = [t._node for t in starts]
@@ -104,8 +103,7 @@ def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Functio
     results = tree.map_leaves(_as_tensor, out)
 
     def pullback(cotangent: Any) -> Any:
-        mode = MODE.get()
-        lift = mode.transforms > 0 or mode.trace
+        lift = derivatives_recorded()
         seeds = _cotangents(tree.leaves(results), tree.leaves(cotangent), lift)
         roots = [(t._node, s) for t, s in seeds if t.requires_grad]
         grads = walk(roots, wanted=set(nodes), lift=lift)
@@ -304,7 +302,7 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
         )
     with transforming():
         out, pullback = vjp(f, *primals)
-    outer = MODE.get().transforms > 0 or MODE.get().trace
+    outer = derivatives_recorded()
     zeros = tree.map_leaves(lambda t: np.zeros(t.shape, t.dtype), out)
     _, along = vjp(lambda cotangent: pullback(cotangent), zeros)
     (tangent,) = along(tangents)

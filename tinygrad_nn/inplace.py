@@ -185,7 +185,7 @@ class InPlace:
             sys.getrefcount(self._value) == 2  # the handle's, and the argument of getrefcount
             and isinstance(self._value, np.ndarray)
             and self._value.flags.owndata
-            and not MODE.get().trace
+            and MODE.get().tape is None
             and (self._value.nbytes > LARGE or not getattr(value, "requires_grad", False))
         )
 

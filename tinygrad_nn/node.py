@@ -11,7 +11,7 @@ import os
 import sys
 from contextvars import ContextVar, Token
 from functools import cache, lru_cache, wraps
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,11 +135,20 @@ class Guard:
 # --- modes ----------------------------------------------------------------------------------------
 
 
+class Tape:
+    """The nodes of a traced program, in the order of execution."""
+
+    __slots__ = ("nodes",)
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+
+
 class Mode(NamedTuple):
     """How operations are recorded here and now."""
 
     grad: bool = True  #: record what carries a gradient (off inside ``no_grad``)
-    trace: bool = False  #: record everything, and keep every value
+    tape: Tape | None = None  #: while tracing: record everything, in order, with its value
     transforms: int = 0  #: how many of grad, vjp, ... are under way around us
 
 
@@ -147,21 +156,14 @@ MODE: ContextVar[Mode] = ContextVar("tinygrad_nn_mode", default=Mode())  # noqa:
 
 
 class _Scope:
-    """A context manager that sets some fields of the mode, and restores them however it ends."""
+    """A context manager that changes the mode, and restores it however it ends."""
 
-    def __init__(self, **changes: Any) -> None:
-        self._changes = changes
+    __slots__ = ("_tokens",)
+
+    def __init__(self) -> None:
         self._tokens: list[Token[Mode]] = []
 
-    def __enter__(self) -> None:
-        self._tokens.append(MODE.set(MODE.get()._replace(**self._changes)))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         MODE.reset(self._tokens.pop())
 
 
@@ -172,13 +174,18 @@ class no_grad(_Scope):  # noqa: N801 (a public name, the field's own)
     a hand-written ``W -= lr * W.grad``, updates it.
 
     Example:
-        >>> W = Tensor([1.0, 2.0], requires_grad=True)  # doctest: +SKIP
-        >>> with no_grad():  # doctest: +SKIP
-        ...     W -= 0.1 * W
+        >>> import tinygrad_nn as tg
+        >>> W = tg.Parameter([1.0, 2.0])
+        >>> with tg.no_grad():
+        ...     W -= 0.5 * W
+        >>> W
+        Tensor([0.5, 1. ], requires_grad=True)
     """
 
-    def __init__(self) -> None:
-        super().__init__(grad=False)
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        self._tokens.append(MODE.set(MODE.get()._replace(grad=False)))
 
     def __call__(self, function: Any) -> Any:
         @wraps(function)
@@ -189,22 +196,31 @@ class no_grad(_Scope):  # noqa: N801 (a public name, the field's own)
         return quiet
 
 
-def tracing() -> _Scope:
-    """A context in which every operation is recorded, with its value."""
-    return _Scope(trace=True)
+class tracing(_Scope):  # noqa: N801 (reads as what it is)
+    """A context in which every operation is recorded on the tape that it gives."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Tape:
+        tape = Tape()
+        self._tokens.append(MODE.set(MODE.get()._replace(tape=tape)))
+        return tape
 
 
-class transforming:  # noqa: N801 (reads as what it is: ``with transforming():``)
+class transforming(_Scope):  # noqa: N801 (reads as what it is)
     """A context inside which derivatives are themselves recorded, for the transform around them."""
 
-    __slots__ = ("_token",)
+    __slots__ = ()
 
     def __enter__(self) -> None:
         mode = MODE.get()
-        self._token = MODE.set(Mode(True, mode.trace, mode.transforms + 1))
+        self._tokens.append(MODE.set(Mode(True, mode.tape, mode.transforms + 1)))
 
-    def __exit__(self, *_: object) -> None:
-        MODE.reset(self._token)
+
+def derivatives_recorded() -> bool:
+    """Whether a derivative taken now is itself part of something to be differentiated or traced."""
+    mode = MODE.get()
+    return mode.transforms > 0 or mode.tape is not None
 
 
 # --- who called -----------------------------------------------------------------------------------

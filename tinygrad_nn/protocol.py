@@ -1,9 +1,9 @@
 """NumPy's functions on tensors: how each one's call becomes recorded operations.
 
 A handler takes what the user passed to the NumPy function. Three kinds: a *primitive* puts its
-arguments in order and records one node; a *composed* function (in ``composed.py``) is written with
+arguments in order and records one node; a *composed* function (in ``composed``) is written with
 others; a *constant* one has no derivative and is recorded as such. What is in none of the tables
-raises NoRuleError. Imports: tensor, rules, composed.
+raises NoRuleError. Imports: tensor, explain, rules, composed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from . import composed
-from .errors import DetachError, InPlaceError, NoRuleError
+from .composed.table import arrayed, given, refuse
+from .errors import DetachError, DtypeError, InPlaceError, TinygradError
+from .explain import explain
 from .node import function_name, underline_frame, user_frame
 from .rules.einsum import explicit
-from .rules.registry import CONSTANTS, RULES
+from .rules.indexing import as_index, scatter_add
+from .rules.registry import CONSTANTS
 from .tensor import HANDLERS, Tensor, no_rule, record, untracked
 from .tree import leaves, map_leaves
 
@@ -28,61 +31,21 @@ def handles(*functions: Any) -> Callable[[Handler], Handler]:
     """Register the decorated function as the handler of NumPy's ``functions``."""
 
     def register(handler: Handler) -> Handler:
-        for function in functions:
-            HANDLERS[function] = handler
+        HANDLERS.update(dict.fromkeys(functions, handler))
         return handler
 
     return register
 
 
-def refuse(function: str, **given: Any) -> None:
-    """Raise for keyword arguments that a recorded operation cannot honour."""
-    for name, value in given.items():
-        if value is not None and value is not np._NoValue:
-            raise NoRuleError(
-                f"np.{function} of a tensor does not take {name}=...\n"
-                f"{underline_frame(user_frame(2))}"
-            )
-
-
-# --- ufuncs ---------------------------------------------------------------------------------------
-
-
-@handles(np.ufunc)
-def ufunc_call(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
-    """A ufunc with keywords, with two outputs, or one of its methods."""
-    out = kwargs.pop("out", None)
-    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
-    if method == "__call__":
-        if ufunc in _TWO_OUTPUTS and out is None and not kwargs:
-            return _TWO_OUTPUTS[ufunc](*inputs)
-        if kwargs.pop("where", True) is not True:
-            raise NoRuleError(
-                f"np.{ufunc.__name__} of a tensor does not take where=...: use np.where(...)\n"
-                f"{underline_frame(user_frame(2))}"
-            )
-        dtype = kwargs.pop("dtype", None)
-        kwargs.pop("casting", None)
-        refuse(ufunc.__name__, **kwargs)
-        result = record(ufunc, tuple(inputs))
-        result = result if dtype is None else result.astype(dtype)
-    else:
-        function = _METHODS.get((ufunc, method))
-        if function is None:
-            raise no_rule(getattr(ufunc, method), user_frame(2))
-        result = function(*inputs, **kwargs)
-        if function is _add_at:
-            return None
-    return result if out is None else deliver(result, out, ufunc.__name__)
-
-
 def deliver(result: Any, out: Any, name: str) -> Any:
     """Put a result where ``out=`` asks for it, or say why that cannot be."""
+    if out is None:
+        return result
     if isinstance(out, Tensor):
         out[...] = result
         return out
     if isinstance(out, np.ndarray) and not result.requires_grad:
-        out[...] = result._current()
+        out[...] = _value(result)
         return out
     raise InPlaceError(
         f"np.{name}: the result carries a gradient, and out= is a plain array that cannot\n"
@@ -91,127 +54,202 @@ def deliver(result: Any, out: Any, name: str) -> Any:
     )
 
 
+def _value(x: Any) -> Any:
+    return x._current() if isinstance(x, Tensor) else x
+
+
+def _axes(axis: Any) -> Any:
+    """An ``axis`` as recorded: an int or a tuple of ints, so that equal calls look equal."""
+    return tuple(map(int, axis)) if isinstance(axis, (list, tuple)) else int(axis)
+
+
+# --- ufuncs ---------------------------------------------------------------------------------------
+
+
+@handles(np.ufunc)
+def _ufunc_call(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
+    """A ufunc with keywords, with two outputs, or one of its methods."""
+    if method != "__call__":
+        return _ufunc_method(ufunc, method, inputs, kwargs)
+    name = ufunc.__name__
+    if ufunc.nout == 2:
+        if ufunc not in _TWO_OUTPUTS:
+            return _unknown(ufunc, inputs, kwargs)
+        refuse(name, **kwargs)
+        return _TWO_OUTPUTS[ufunc](*inputs)
+    (out,) = kwargs.pop("out", (None,))
+    dtype = kwargs.pop("dtype", None)
+    if kwargs.get("where") is True:
+        del kwargs["where"]
+    refuse(name, **kwargs)
+    if dtype is not None:
+        inputs = tuple(np.astype(arrayed(x), np.dtype(dtype)) for x in inputs)
+    return deliver(record(ufunc, tuple(inputs)), out, name)
+
+
+def _ufunc_method(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
+    if method == "at":
+        if ufunc is np.add:
+            return _add_at(*inputs)
+        raise no_rule(getattr(ufunc, method), user_frame(2))
+    if method == "outer":
+        refuse(f"{ufunc.__name__}.outer", **kwargs)
+        return composed.outer(ufunc, *inputs)
+    function = _METHODS.get((ufunc, method))
+    if function is None:
+        return _unknown(getattr(ufunc, method), inputs, kwargs)
+    (out,) = kwargs.pop("out", (None,))
+    axis = inputs[1] if len(inputs) > 1 else kwargs.pop("axis", 0)
+    return deliver(function(inputs[0], axis=axis, **kwargs), out, f"{ufunc.__name__}.{method}")
+
+
+#: A ufunc's methods that are functions of their own.
+_METHODS: dict[tuple[Any, str], Handler] = {
+    (np.add, "reduce"): np.sum,
+    (np.multiply, "reduce"): np.prod,
+    (np.maximum, "reduce"): np.max,
+    (np.minimum, "reduce"): np.min,
+    (np.logical_and, "reduce"): np.all,
+    (np.logical_or, "reduce"): np.any,
+    (np.add, "accumulate"): np.cumsum,
+    (np.multiply, "accumulate"): np.cumprod,
+}
+
+_TWO_OUTPUTS: dict[Any, Handler] = {
+    np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
+    np.modf: lambda x: (np.fmod(x, 1), np.trunc(x)),
+}
+
+
 def _add_at(t: Any, index: Any, value: Any) -> None:
     """np.add.at: add at an index, repeated entries repeatedly."""
-    from .rules.indexing import as_index, scatter_add
-
     if not isinstance(t, Tensor):
         raise DetachError(
             "np.add.at(X, ...) with a tensor would put it into the plain array X\n"
             f"  make X a tg.Tensor\n{underline_frame(user_frame(2))}"
         )
     index = as_index(index)
-    value = np.broadcast_to(value, np.shape(np.empty(t.shape, np.bool_)[_plain_index(index)]))
+    picked = np.broadcast_to(np.False_, t.shape)[tuple(map(_value, index))]
+    value = np.broadcast_to(arrayed(value), picked.shape)
     t += scatter_add(value if isinstance(value, Tensor) else untracked(value), t.shape, *index)
-
-
-def _plain_index(index: Any) -> Any:
-    return tuple(i._current() if isinstance(i, Tensor) else i for i in index)
 
 
 # --- reductions: only keywords that differ from their defaults are recorded -----------------------
 
 
-def _reduction(function: Any, compute: Callable[..., Any]) -> None:
+def _reduction(
+    function: Any, compute: Handler, combine: Handler, neutral: Any, positional: tuple[str, ...]
+) -> Handler:
+    """The handler of np.sum, np.max or np.min.
+
+    Args:
+        function: the reduction.
+        compute: the same of an array, faster.
+        combine: the function of two arguments that it repeats.
+        neutral: what an entry counts that ``where`` leaves out; None if there is no such number.
+        positional: the names of the parameters after ``axis``, in order.
+    """
     name = function.__name__
 
-    @handles(function)
     def handler(
         a: Any,
         axis: Any = None,
+        *args: Any,
         dtype: Any = None,
         out: Any = None,
         keepdims: Any = False,
         **rest: Any,
     ) -> Any:
-        refuse(name, **rest)
-        keywords: dict[str, Any] = {}
-        if axis is not None:
-            keywords["axis"] = tuple(axis) if isinstance(axis, (list, tuple)) else int(axis)
-        if keepdims and keepdims is not np._NoValue:
-            keywords["keepdims"] = True
+        if args:
+            options = {"dtype": dtype, "out": out, "keepdims": keepdims, **rest}
+            return handler(a, axis, **{**options, **dict(zip(positional, args, strict=False))})
+        if rest:
+            return masked(a, axis, dtype=dtype, out=out, keepdims=keepdims, **rest)
         if dtype is not None:
             a = np.astype(a, np.dtype(dtype))
-        result = record(function, (a,), keywords or None, compute)
-        return result if out is None else deliver(result, out, name)
-
-
-def _extreme(function: Any, compute: Callable[..., Any]) -> None:
-    name = function.__name__
-
-    @handles(function)
-    def handler(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
-        refuse(name, **rest)
         keywords: dict[str, Any] = {}
         if axis is not None:
-            keywords["axis"] = tuple(axis) if isinstance(axis, (list, tuple)) else int(axis)
+            keywords["axis"] = _axes(axis)
         if keepdims and keepdims is not np._NoValue:
             keywords["keepdims"] = True
         result = record(function, (a,), keywords or None, compute)
         return result if out is None else deliver(result, out, name)
 
+    def masked(
+        a: Any, axis: Any, *, out: Any, initial: Any = None, where: Any = True, **options: Any
+    ) -> Any:
+        if given(where) and where is not True:
+            filler = initial if neutral is None else neutral
+            refuse(name, where=None if given(filler) else where)
+            a = np.where(where, a, filler)
+        result = handler(a, axis, **options)
+        return deliver(combine(result, initial) if given(initial) else result, out, name)
 
-_reduction(np.sum, lambda x, **keywords: x.sum(**keywords))
-_extreme(np.max, lambda x, **keywords: x.max(**keywords))
-_extreme(np.min, lambda x, **keywords: x.min(**keywords))
+    return handler
+
+
+_AFTER_AXIS = ("out", "keepdims", "initial", "where")
+HANDLERS[np.sum] = _reduction(
+    np.sum, lambda x, **keywords: x.sum(**keywords), np.add, 0, ("dtype", *_AFTER_AXIS)
+)
+HANDLERS[np.max] = HANDLERS[np.amax] = _reduction(
+    np.max, lambda x, **keywords: x.max(**keywords), np.maximum, None, _AFTER_AXIS
+)
+HANDLERS[np.min] = HANDLERS[np.amin] = _reduction(
+    np.min, lambda x, **keywords: x.min(**keywords), np.minimum, None, _AFTER_AXIS
+)
 
 
 @handles(np.cumsum)
 def _cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    refuse("cumsum", dtype=dtype)
+    if dtype is not None:
+        a = np.astype(a, np.dtype(dtype))
     result = record(np.cumsum, (a,), None if axis is None else {"axis": int(axis)})
-    return result if out is None else deliver(result, out, "cumsum")
+    return deliver(result, out, "cumsum")
 
 
 # --- products -------------------------------------------------------------------------------------
 
 
-def _product(function: Any) -> None:
-    @handles(function)
+def _product(function: Any) -> Handler:
     def handler(a: Any, b: Any, out: Any = None) -> Any:
-        result = record(function, (_arrayed(a), _arrayed(b)))
-        return result if out is None else deliver(result, out, function.__name__)
+        return deliver(record(function, (arrayed(a), arrayed(b))), out, function_name(function))
 
-
-def _arrayed(x: Any) -> Any:
-    return x if hasattr(x, "ndim") else np.asarray(x)
-
-
-for _f in (np.dot, np.inner, np.outer, np.vdot):
-    _product(_f)
+    return handler
 
 
 @handles(np.tensordot)
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    frozen = axes if isinstance(axes, int) else tuple(
-        tuple(x) if isinstance(x, (list, tuple, np.ndarray)) else x for x in axes
-    )
-    return record(np.tensordot, (_arrayed(a), _arrayed(b)), None if axes == 2 else {"axes": frozen})
+    a, b = arrayed(a), arrayed(b)
+    if isinstance(axes, (int, np.integer)):
+        return record(np.tensordot, (a, b), None if axes == 2 else {"axes": int(axes)})
+    return record(np.tensordot, (a, b), {"axes": tuple(_axes(x) for x in axes)})
 
 
 @handles(np.einsum)
 def _einsum(*operands: Any, out: Any = None, optimize: Any = False, **rest: Any) -> Any:
     refuse("einsum", **rest)
     subscripts, arrays = explicit(operands)
-    result = record(np.einsum, (subscripts, *arrays))
-    return result if out is None else deliver(result, out, "einsum")
+    keywords = {"optimize": optimize} if optimize is not False else None
+    return deliver(record(np.einsum, (subscripts, *arrays), keywords), out, "einsum")
 
 
 # --- shapes ---------------------------------------------------------------------------------------
 
 
 @handles(np.reshape)
-def _reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+def _reshape(
+    a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
+) -> Any:
     shape = newshape if shape is None else shape
-    if order == "F":
-        reversed_shape = shape[::-1] if isinstance(shape, (tuple, list)) else shape
-        return np.transpose(np.reshape(np.transpose(a), reversed_shape))
-    refuse("reshape", order=None if order == "C" else order, copy=copy)
     shape = tuple(int(n) for n in shape) if isinstance(shape, (tuple, list)) else (int(shape),)
+    if order == "F":
+        return np.transpose(np.reshape(np.transpose(a), shape[::-1]))
+    refuse("reshape", order=None if order == "C" else order, copy=copy)
     return record(np.reshape, (a, shape))
 
 
-@handles(np.transpose, np.permute_dims)
+@handles(np.transpose)
 def _transpose(a: Any, axes: Any = None) -> Any:
     if axes is None:
         return record(np.transpose, (a,))
@@ -220,61 +258,58 @@ def _transpose(a: Any, axes: Any = None) -> Any:
 
 @handles(np.broadcast_to)
 def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
     return array if array.shape == shape else record(np.broadcast_to, (array, shape))
 
 
 @handles(np.flip)
 def _flip(m: Any, axis: Any = None) -> Any:
-    if axis is None:
-        return record(np.flip, (m,))
-    return record(np.flip, (m, tuple(axis) if isinstance(axis, (list, tuple)) else int(axis)))
+    return record(np.flip, (m,) if axis is None else (m, _axes(axis)))
 
 
 @handles(np.roll)
 def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    shift = tuple(shift) if isinstance(shift, (list, tuple, np.ndarray)) else int(shift)
-    axis = tuple(axis) if isinstance(axis, (list, tuple)) else axis
-    if isinstance(shift, tuple) and axis is None:
-        shift = sum(shift)
-    return record(np.roll, (a, shift) if axis is None else (a, shift, axis))
+    shift = _axes(shift.tolist() if isinstance(shift, np.ndarray) else shift)
+    if axis is None:
+        return record(np.roll, (a, sum(shift) if isinstance(shift, tuple) else shift))
+    return record(np.roll, (a, shift, _axes(axis)))
 
 
 @handles(np.concatenate)
 def _concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, **rest: Any) -> Any:
-    refuse("concatenate", **rest)
-    keywords = None if axis == 0 else {"axis": axis}
-    result = record(
-        np.concatenate, tuple(map(_arrayed, arrays)), keywords, lambda *a, axis=0: np.concatenate(a, axis)
-    )
-    return result if out is None else deliver(result, out, "concatenate")
+    return _joined(np.concatenate, arrays, axis, out, rest)
 
 
 @handles(np.stack)
 def _stack(arrays: Any, axis: int = 0, out: Any = None, **rest: Any) -> Any:
-    refuse("stack", **rest)
-    keywords = None if axis == 0 else {"axis": int(axis)}
-    result = record(
-        np.stack, tuple(map(_arrayed, arrays)), keywords, lambda *a, axis=0: np.stack(a, axis)
-    )
-    return result if out is None else deliver(result, out, "stack")
+    return _joined(np.stack, arrays, axis, out, rest)
 
 
-@handles(np.tril)
-def _tril(m: Any, k: int = 0) -> Any:
-    return record(np.tril, (m,), {"k": k} if k else None)
+def _joined(function: Any, arrays: Any, axis: Any, out: Any, rest: dict[str, Any]) -> Any:
+    refuse(function.__name__, **rest)
+    keywords = None if axis == 0 else {"axis": None if axis is None else int(axis)}
+
+    def compute(*values: Any, axis: Any = 0) -> Any:
+        return function(values, axis)
+
+    result = record(function, tuple(map(arrayed, arrays)), keywords, compute)
+    return deliver(result, out, function.__name__)
 
 
-@handles(np.triu)
-def _triu(m: Any, k: int = 0) -> Any:
-    return record(np.triu, (m,), {"k": k} if k else None)
+def _triangle(function: Any) -> Handler:
+    return lambda m, k=0: record(function, (m,), {"k": int(k)} if k else None)
 
 
 @handles(np.astype)
 def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    refuse("astype", device=device)
+    if isinstance(x, np.ndarray):  # one of our own calls: a constant beside a tensor
+        return x.astype(dtype)
     dtype = np.dtype(dtype)
-    if x.requires_grad and dtype.kind != "f":
-        return untracked(x._current().astype(dtype))  # counts and truth values carry no gradient
+    if dtype.kind not in "biuf":
+        raise DtypeError(f"a tensor holds real numbers, not {dtype}")
+    if x.requires_grad and dtype.kind != "f":  # counts and truth values carry no gradient
+        x = x != 0 if dtype.kind == "b" else np.trunc(x)
     return record(np.astype, (x, dtype), None, lambda v, d: v.astype(d))
 
 
@@ -288,13 +323,8 @@ def _where(condition: Any, /, x: Any = None, y: Any = None) -> Any:
 # --- linear algebra -------------------------------------------------------------------------------
 
 
-@handles(np.linalg.solve)
-def _solve(a: Any, b: Any) -> Any:
-    return record(np.linalg.solve, (_arrayed(a), _arrayed(b)))
-
-
-for _f in (np.linalg.inv, np.linalg.det):
-    HANDLERS[_f] = lambda a, _f=_f: record(_f, (a,))
+def _of_matrix(function: Any) -> Handler:
+    return lambda a: record(function, (a,))
 
 
 @handles(np.linalg.cholesky)
@@ -303,43 +333,37 @@ def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
     return np.matrix_transpose(lower) if upper else lower
 
 
-# --- what has no derivative -----------------------------------------------------------------------
+# --- what has no derivative, and what is written in place -----------------------------------------
 
 
 def _constant(function: Any) -> Handler:
     def handler(*args: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", None)
-        value = function(*map_leaves(_value, args), **map_leaves(_value, kwargs))
-        if isinstance(value, tuple):  # np.nonzero
-            return tuple(untracked(v) for v in value)
-        positional = all(not isinstance(a, (tuple, list)) for a in args)
-        if positional and not any(isinstance(v, Tensor) for v in leaves(kwargs)):
-            result = record(function, args, kwargs or None)
-        else:
-            result = untracked(value)
-        return result if out is None else deliver(result, out, function.__name__)
+        nested = any(isinstance(a, (tuple, list)) for a in args)
+        if function in _SEVERAL or nested or any(isinstance(v, Tensor) for v in leaves(kwargs)):
+            value = function(*map_leaves(_value, args), **map_leaves(_value, kwargs))
+            return map_leaves(untracked, value)
+        return deliver(record(function, args, kwargs or None), out, function_name(function))
 
     return handler
 
 
-def _value(x: Any) -> Any:
-    return x._current() if isinstance(x, Tensor) else x
-
+#: Constants that give one array for each axis.
+_SEVERAL = (np.nonzero,)
 
 #: Questions about an array, answered with plain Python or NumPy objects.
 _QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type,
               np.may_share_memory, np.shares_memory, np.iscomplexobj, np.isrealobj,
               np.array_equal, np.array_equiv, np.allclose, np.array_repr, np.array_str,
-              np.array2string, np.common_type)  # fmt: skip
+              np.array2string, np.common_type, np.einsum_path, np.diag_indices_from,
+              np.tril_indices_from, np.triu_indices_from)  # fmt: skip
 
 #: Functions that write into their argument.
 _WRITERS = (np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis)
 
 
 def _asking(function: Any) -> Handler:
-    return lambda *args, **kwargs: function(
-        *map_leaves(_value, args), **map_leaves(_value, kwargs)
-    )
+    return lambda *args, **kwargs: function(*map_leaves(_value, args), **map_leaves(_value, kwargs))
 
 
 def _writing(function: Any) -> Handler:
@@ -353,14 +377,12 @@ def _writing(function: Any) -> Handler:
 
 
 @handles(np.copyto)
-def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     if not isinstance(dst, Tensor):
-        _value_without_gradient = src.__array__()
-        np.copyto(dst, _value_without_gradient, casting, where)  # type: ignore[call-overload]
-    elif where is True:
-        dst[...] = src
-    else:
-        dst[...] = np.where(where, src, dst)
+        np.copyto(dst, np.asarray(src), casting, np.asarray(where))
+        return
+    refuse("copyto", casting=None if casting == "same_kind" else casting)
+    dst[...] = src if where is True else np.where(where, src, dst)
 
 
 @handles(Any)
@@ -372,7 +394,35 @@ def _unknown(function: Any, args: Any, kwargs: Any) -> Any:
     return map_leaves(lambda v: untracked(v) if isinstance(v, np.ndarray) else v, result)
 
 
+# --- filling the table ----------------------------------------------------------------------------
+
+
+def _composed(function: Any, composition: Handler) -> Handler:
+    """A composition that honours ``out=``, and whose errors name the function and the shapes."""
+
+    def handler(*args: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop("out", None)
+        try:
+            result = composition(*args, **kwargs)
+        except TinygradError:
+            raise
+        except (ValueError, TypeError, IndexError) as error:
+            arrays = [a for a in leaves([args, kwargs]) if isinstance(a, (Tensor, np.ndarray))]
+            values = list(map(_value, arrays))
+            raise explain(function, tuple(arrays), values, error, user_frame(2)) from error
+        return result if out is None else deliver(result, out, function_name(function))
+
+    return handler
+
+
 def _fill_tables() -> None:
+    function: Any
+    for function in (np.dot, np.inner, np.outer, np.vdot, np.linalg.solve):
+        HANDLERS[function] = _product(function)
+    for function in (np.linalg.inv, np.linalg.det):
+        HANDLERS[function] = _of_matrix(function)
+    for function in (np.tril, np.triu):
+        HANDLERS[function] = _triangle(function)
     for function in CONSTANTS:
         if not isinstance(function, np.ufunc):
             HANDLERS[function] = _constant(function)
@@ -380,29 +430,10 @@ def _fill_tables() -> None:
         HANDLERS[function] = _asking(function)
     for function in _WRITERS:
         HANDLERS[function] = _writing(function)
-    HANDLERS.update(composed.TABLE)
+    for function in (np.einsum, np.tensordot, np.concatenate, np.stack):
+        HANDLERS[function] = _composed(function, HANDLERS[function])
+    for function, composition in composed.TABLE.items():
+        HANDLERS[function] = _composed(function, composition)
 
 
 _fill_tables()
-
-#: A ufunc's methods that are functions of their own.
-_METHODS: dict[tuple[Any, str], Handler] = {
-    (np.add, "reduce"): lambda a, axis=0, **kw: np.sum(a, axis=axis, **kw),
-    (np.multiply, "reduce"): lambda a, axis=0, **kw: np.prod(a, axis=axis, **kw),
-    (np.maximum, "reduce"): lambda a, axis=0, **kw: np.max(a, axis=axis, **kw),
-    (np.minimum, "reduce"): lambda a, axis=0, **kw: np.min(a, axis=axis, **kw),
-    (np.add, "accumulate"): lambda a, axis=0, **kw: np.cumsum(a, axis=axis, **kw),
-    (np.multiply, "accumulate"): lambda a, axis=0, **kw: np.cumprod(a, axis=axis, **kw),
-    (np.multiply, "outer"): lambda a, b: composed.outer(np.multiply, a, b),
-    (np.add, "outer"): lambda a, b: composed.outer(np.add, a, b),
-    (np.subtract, "outer"): lambda a, b: composed.outer(np.subtract, a, b),
-    (np.divide, "outer"): lambda a, b: composed.outer(np.divide, a, b),
-    (np.add, "at"): _add_at,
-}
-
-_TWO_OUTPUTS: dict[Any, Handler] = {
-    np.divmod: lambda a, b: (np.floor_divide(a, b), np.remainder(a, b)),
-    np.modf: lambda x: (x - np.trunc(x), np.trunc(x)),
-}
-
-__all__ = ["RULES", "deliver", "handles"]

@@ -84,7 +84,7 @@ class Tensor(InPlace, Operators, ArrayMethods):
             self._name = name
         if requires_grad:
             _check_differentiable(value)
-        if requires_grad or MODE.get().trace:
+        if requires_grad or MODE.get().tape is not None:
             self._node = leaf(value, requires_grad, weakref.ref(self), user_frame(2))
 
     # --- what it is ---------------------------------------------------------------------------
@@ -388,10 +388,11 @@ def record(
             constants = True
     rule = RULES.get(function)
     mode = MODE.get()
+    tape = mode.tape
     needs = carriers > 0 and mode.grad
     residual = None
     try:
-        if rule is not None and rule.residual is not None and needs and not mode.trace:
+        if rule is not None and rule.residual is not None and needs and tape is None:
             value, residual = rule.residual(*values, **(keywords or {}))
         elif keywords is None:
             value = (compute or function)(*values)
@@ -402,7 +403,7 @@ def record(
     t: Tensor = _new_tensor(Tensor)
     t._value = value
     t._view = None
-    if not needs and not mode.trace:
+    if not needs and tape is None:
         t._node = None
     else:
         frame: FrameType | None = sys._getframe(2)
@@ -413,7 +414,8 @@ def record(
                 raise no_rule(function, frame)
             needs = False
         node = _new_node(Node)
-        if mode.trace:
+        if tape is not None:
+            tape.nodes.append(node)
             _copy_constants(values, inputs)
         elif rule is not None:
             if constants or rule.drop_inputs:

@@ -30,7 +30,9 @@ def explicit(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
     terms, output = _without_ellipsis(terms, output, arrays)
     for term, a in zip(terms, arrays, strict=True):
         if len(term) != np.ndim(a):
-            raise ValueError(f"einsum: {term!r} names {len(term)} axes, the operand has {np.ndim(a)}")
+            raise ValueError(
+                f"einsum: {term!r} names {len(term)} axes, the operand has {np.ndim(a)}"
+            )
     return _without_repeats(terms, output, arrays)
 
 
@@ -65,9 +67,7 @@ def _without_ellipsis(terms: list[str], output: str, arrays: list[Any]) -> tuple
     return terms, output.replace("...", letters(max(ranks)))
 
 
-def _without_repeats(
-    terms: list[str], output: str, arrays: list[Any]
-) -> tuple[str, list[Any]]:
+def _without_repeats(terms: list[str], output: str, arrays: list[Any]) -> tuple[str, list[Any]]:
     used = set("".join([*terms, output]))
     fresh = iter([c for c in string.ascii_letters if c not in used])
     new_terms, identities, eyes = [], [], []

@@ -22,8 +22,9 @@ rule(np.positive, lambda g, y, x: g, shape_only=(0, OUTPUT))
 rule(np.conjugate, lambda g, y, x: g, shape_only=(0, OUTPUT))
 rule(np.reciprocal, lambda g, y, x: -g * y * y, shape_only=(0,))
 rule(np.square, lambda g, y, x: 2 * g * x, shape_only=(OUTPUT,))
-rule(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor(a / b))
-rule(np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.trunc(a / b))
+# The quotients are whole numbers, as NumPy rounded them: a / b may round to the next one.
+rule(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor_divide(a, b))
+rule(np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.rint((a - y) / b))
 
 
 def _power_base(g: Any, y: Any, x: Any, p: Any) -> Any:
@@ -51,14 +52,21 @@ rule(np.log10, lambda g, y, x: g / x / LN10, shape_only=(OUTPUT,))
 rule(np.log1p, lambda g, y, x: g / (x + 1), shape_only=(OUTPUT,))
 rule(
     np.logaddexp,
-    lambda g, y, a, b: g * np.exp(a - y),
-    lambda g, y, a, b: g * np.exp(b - y),
+    lambda g, y, a, b: g * np.exp(a - _above(y)),
+    lambda g, y, a, b: g * np.exp(b - _above(y)),
 )
 rule(
     np.logaddexp2,
-    lambda g, y, a, b: g * np.exp2(a - y),
-    lambda g, y, a, b: g * np.exp2(b - y),
+    lambda g, y, a, b: g * np.exp2(a - _above(y)),
+    lambda g, y, a, b: g * np.exp2(b - _above(y)),
 )
+
+
+def _above(y: Any) -> Any:
+    """The logarithm of a sum, and 0 for that of nothing (-inf), so that exp(x - y) is 0."""
+    return np.where(y == -np.inf, 0, y)
+
+
 rule(np.sqrt, lambda g, y, x: g * 0.5 / y, shape_only=(0,))
 rule(np.cbrt, lambda g, y, x: g / (3 * y * y), shape_only=(0,))
 
@@ -100,12 +108,17 @@ def _ratio(a: Any, y: Any) -> Any:
 # Kinks: abs'(0) = 0
 rule(np.absolute, lambda g, y, x: g * np.sign(x), shape_only=(OUTPUT,))
 rule(np.fabs, lambda g, y, x: g * np.sign(x), shape_only=(OUTPUT,))
-rule(np.copysign, lambda g, y, a, b: g * np.copysign(1, a) * np.copysign(1, b), None)
+rule(
+    np.copysign,
+    lambda g, y, a, b: g * np.sign(a) * np.copysign(1, b),
+    lambda g, y, a, b: np.zeros_like(g),
+)
+rule(np.ldexp, lambda g, y, x, e: np.ldexp(g, e), None, shape_only=(0, OUTPUT))
 
 
-def _share(g: Any, mine: Any, other: Any) -> Any:
-    """All of ``g`` where ``mine`` wins (``mine > other`` is the caller's), half of it at a tie."""
-    return g * (mine + 0.5 * other)
+def _share(g: Any, wins: Any, ties: Any) -> Any:
+    """All of ``g`` where this operand wins, half of it at a tie."""
+    return g * wins + (0.5 * g) * ties
 
 
 # A tie is shared by two tensors; against a constant the constant takes all of it (``alone``), so
@@ -130,14 +143,14 @@ for _f in (np.fmax, np.fmin):
         lambda g, y, a, b: _share(g, (y == a) & (y != b), a == b),
         lambda g, y, a, b: _share(g, (y == b) & (y != a), a == b),
         alone=(
-            lambda g, y, a, b: g * ((y == a) & (y != b)),
-            lambda g, y, a, b: g * ((y == b) & (y != a)),
+            lambda g, y, a, b: g * ((y != b) & (y == y)),
+            lambda g, y, a, b: g * ((y != a) & (y == y)),
         ),
     )
 
 rule(
     np.where,
-    None,
+    lambda g, y, c, a, b: np.zeros_like(c),
     lambda g, y, c, a, b: np.where(c, g, 0),
     lambda g, y, c, a, b: np.where(c, 0, g),
     shape_only=(1, 2, OUTPUT),
@@ -148,6 +161,6 @@ constant(np.sign, np.floor, np.ceil, np.rint, np.trunc, np.round, np.around, np.
 constant(np.floor_divide, np.heaviside, np.signbit, np.spacing, np.nextafter)
 constant(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
 constant(np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isclose)
-constant(np.isnan, np.isinf, np.isfinite, np.isposinf, np.isneginf)
+constant(np.isnan, np.isinf, np.isfinite, np.isposinf, np.isneginf, np.isreal, np.iscomplex)
 constant(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.gcd, np.lcm)
 constant(np.left_shift, np.right_shift)

@@ -66,6 +66,16 @@ def _picks_rows(index: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
     )
 
 
+def _written(g: Any, y: Any, x: Any, value: Any, *index: Any) -> Any:
+    """The gradient of what was written; of an entry written repeatedly, the last one stays."""
+    picked = getitem(g, *index)
+    if all(_is_basic(i) for i in index) or _picks_rows(index, x.shape):
+        return picked
+    order = np.reshape(np.arange(picked.size), picked.shape)
+    last = setitem(np.zeros(x.shape, np.intp), order, *index)
+    return picked * (getitem(last, *index) == order)
+
+
 rule(
     getitem,
     lambda g, y, x, *index: scatter_add(g, x.shape, *index),
@@ -75,7 +85,7 @@ rule(
 rule(
     setitem,
     lambda g, y, x, value, *index: setitem(g, 0, *index),
-    lambda g, y, x, value, *index: getitem(g, *index),
+    _written,
     shape_only=(0, 1, OUTPUT),
 )
 rule(

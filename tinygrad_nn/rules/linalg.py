@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .registry import OUTPUT, operation, rule
+from .registry import OUTPUT, constant, operation, rule
 
 
 def mT(x: Any) -> Any:
@@ -38,6 +38,8 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
         return g * a if b.ndim == 1 else a[:, None] * g[..., None, :]
     if b.ndim == 1:  # the stack's axes are summed by the walk
         return (mT(a) @ g[..., None])[..., 0]
+    if b.ndim == 2:  # a stack of rows is one matrix of rows: one product, and no stack to sum
+        return np.reshape(a, (-1, a.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
     return mT(a) @ g
 
 
@@ -152,7 +154,9 @@ def _tensordot_right(g: Any, y: Any, a: Any, b: Any, axes: Any = 2) -> Any:
 rule(np.tensordot, _tensordot_left, _tensordot_right, shape_only=(OUTPUT,))
 
 
-def _einsum(argnum: int, g: Any, y: Any, subscripts: str, *operands: Any) -> Any:
+def _einsum(
+    argnum: int, g: Any, y: Any, subscripts: str, *operands: Any, optimize: Any = False
+) -> Any:
     """The gradient of an einsum is an einsum: swap the operand's letters with the output's.
 
     ``subscripts`` is explicit, without ellipsis or repeated letters within one operand (the
@@ -163,11 +167,11 @@ def _einsum(argnum: int, g: Any, y: Any, subscripts: str, *operands: Any) -> Any
     letters = inputs.split(",")
     mine = letters[argnum - 1]
     x = operands[argnum - 1]
-    others = [(s, o) for i, (s, o) in enumerate(zip(letters, operands, strict=True)) if i != argnum - 1]
-    known = set(output).union(*(s for s, _ in others))
+    letters[argnum - 1] = output
+    known = set("".join(letters))
     present = "".join(c for c in mine if c in known)
-    terms = ",".join([output, *(s for s, _ in others)])
-    out = np.einsum(f"{terms}->{present}", g, *(o for _, o in others))
+    others = [*operands[: argnum - 1], g, *operands[argnum:]]
+    out = np.einsum(f"{','.join(letters)}->{present}", *others, optimize=optimize)
     lengths = iter(out.shape)  # may be longer than x's, where x has length 1 and is broadcast
     full = tuple(next(lengths) if c in known else n for c, n in zip(mine, x.shape, strict=True))
     column = tuple(m if c in known else 1 for c, m in zip(mine, full, strict=True))
@@ -196,6 +200,17 @@ def _is_vector(a: Any, b: Any) -> bool:
     return bool(b.ndim == 1)
 
 
+def _det(g: Any, y: Any, a: Any) -> Any:
+    """The cofactors; where a matrix has no inverse, from the determinants of its minors."""
+    if np.all(y != 0) or a.shape[-1] > 32:
+        return (g * y)[..., None, None] * mT(np.linalg.inv(a))
+    n = np.arange(a.shape[-1])
+    kept = np.array([np.delete(n, i) for i in n], dtype=np.intp)
+    minors = a[..., kept[:, None, :, None], kept[None, :, None, :]]
+    signs = (1 - 2 * ((n[:, None] + n) % 2)).astype(a.dtype)
+    return g[..., None, None] * signs * np.linalg.det(minors)
+
+
 def _cholesky(g: Any, y: Any, a: Any) -> Any:
     """S. F. Walter and L. Lehmann (2013); the lower half of ``a`` is what NumPy reads.
 
@@ -210,7 +225,7 @@ def _cholesky(g: Any, y: Any, a: Any) -> Any:
 
 rule(np.linalg.solve, _solve_left, _solve_right)
 rule(np.linalg.inv, lambda g, y, a: -(mT(y) @ g @ mT(y)), shape_only=(0,))
-rule(np.linalg.det, lambda g, y, a: (g * y)[..., None, None] * mT(np.linalg.inv(a)))
+rule(np.linalg.det, _det)
 rule(np.linalg.cholesky, _cholesky, shape_only=(0,))
 
 
@@ -220,4 +235,11 @@ def logabsdet(a: Any) -> Any:
     return np.linalg.slogdet(a)[1]
 
 
+@operation
+def sign_of_det(a: Any) -> Any:
+    """The sign of the determinant of each matrix of a stack: the constant half of np.linalg.slogdet."""
+    return np.linalg.slogdet(a)[0]
+
+
+constant(sign_of_det, np.linalg.matrix_rank)
 rule(logabsdet, lambda g, y, a: g[..., None, None] * mT(np.linalg.inv(a)), shape_only=(OUTPUT,))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .reduction import expand
 from .registry import OUTPUT, operation, rule
 
 
@@ -21,7 +22,8 @@ def relu(x: Any) -> Any:
 @operation
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), elementwise, without overflow for any x."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
 
 
 @operation
@@ -98,12 +100,11 @@ def _squeeze(x: Any, axis: Any) -> Any:
 
 
 def _logsumexp(g: Any, y: Any, x: Any, axis: Any = -1, keepdims: bool = False) -> Any:
-    from .reduction import expand
-
+    y = np.where(y == -np.inf, 0, y)  # of a row of -inf, so that its derivative is 0, not NaN
     return expand(g, x, axis, keepdims) * np.exp(x - expand(y, x, axis, keepdims))
 
 
-# The derivatives of softmax and log-softmax: J. S. Bridle (1990), as in any text on neural networks.
+# The derivatives of softmax and log-softmax: J. S. Bridle (1990).
 rule(relu, lambda g, y, x: g * (y > 0), shape_only=(0,))
 rule(sigmoid, lambda g, y, x: g * y * (1 - y), shape_only=(0,))
 rule(

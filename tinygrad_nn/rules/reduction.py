@@ -1,6 +1,6 @@
 """Reductions along axes, and running sums. NumPy only.
 
-In the rules ``x`` is the argument, ``axis`` an int, a tuple of ints or None (all axes), as in NumPy.
+In the rules ``x`` is the argument, ``axis`` an int, a tuple of ints or None (all axes).
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from .registry import OUTPUT, constant, rule
 
 def expand(reduced: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Give a reduced array its axes back (of length 1), so that it broadcasts against ``x``."""
-    if keepdims or x.ndim == 0:
+    if keepdims:
         return reduced
     if axis is None:
         return np.reshape(reduced, (1,) * x.ndim)
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    axes = {a % x.ndim for a in axes}
+    axes = {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))} if x.ndim else ()
     return np.reshape(reduced, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
 
 
@@ -33,7 +32,8 @@ def _sum(g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False) -> An
 def _extreme(g: Any, y: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Maximum or minimum: entries that tie share the gradient evenly."""
     hit = x == expand(y, x, axis, keepdims)
-    count = np.sum(hit, axis=axis, keepdims=True)
+    count = np.sum(hit, axis=axis, keepdims=True).astype(x.dtype)
+    count = np.where(count == 0, np.nan, count)  # a NaN is equal to nothing: it spoils the gradient
     return hit * (expand(g, x, axis, keepdims) / count)
 
 

@@ -6,8 +6,8 @@ A rule is a vector-Jacobian product written in plain NumPy, one small function f
 
 ``g`` is the incoming gradient (the cotangent, of the output's shape), ``y`` the output, then come
 the function's own arguments. What it returns is the gradient for that argument; undoing a broadcast
-is not its business (the backward walk does it once, by shape). Nothing here knows of tensors: a rule
-runs on whatever speaks NumPy's protocols.
+is not its business (the backward walk does it once, by shape). Nothing here knows of tensors: a
+rule runs on whatever speaks NumPy's protocols.
 
 This module imports nothing of the package.
 """
@@ -115,4 +115,5 @@ def operation(function: Function) -> Function:
                 return record(a, recorded, args, kwargs)
         return function(*args, **kwargs)
 
+    recorded.is_operation = True  # type: ignore[attr-defined]
     return recorded

@@ -8,11 +8,10 @@ values of the same shapes. Imports: NumPy, errors, node (for the place in a mess
 
 from . import differences, elementwise, joining, linear_algebra, picking, shapes, statistics
 from .elementwise import outer
-from .table import TABLE, arrayed, composes, refuse
+from .table import TABLE, composes
 
 __all__ = [
     "TABLE",
-    "arrayed",
     "composes",
     "differences",
     "elementwise",
@@ -20,7 +19,6 @@ __all__ = [
     "linear_algebra",
     "outer",
     "picking",
-    "refuse",
     "shapes",
     "statistics",
 ]

@@ -76,7 +76,9 @@ def _aligned(weights: Any, a: Any, axis: Any) -> Any:
         raise TypeError("Axis must be specified when shapes of a and weights differ.")
     axes = axes_of(a, axis)
     if weights.shape != tuple(a.shape[i] for i in axes):
-        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+        raise ValueError(
+            "Shape of weights must be consistent with shape of a along specified axis."
+        )
     weights = np.transpose(weights, tuple(np.argsort(axes)))
     column = tuple(n if i in axes else 1 for i, n in enumerate(a.shape))
     return np.broadcast_to(np.reshape(weights, column), a.shape)

@@ -11,7 +11,7 @@ from .table import TABLE, arrayed, axes_of, composes
 
 
 @composes(np.ravel)
-def ravel(a: Any, order: str = "C") -> Any:
+def ravel(a: Any, order: Any = "C") -> Any:
     """One dimension."""
     return np.reshape(a, (-1,), order=order)
 
@@ -33,7 +33,9 @@ def expand_dims(a: Any, axis: Any) -> Any:
     axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     axes = normalize_axis_tuple(axes, a.ndim + len(axes))
     lengths = iter(a.shape)
-    return np.reshape(a, tuple(1 if i in axes else next(lengths) for i in range(a.ndim + len(axes))))
+    return np.reshape(
+        a, tuple(1 if i in axes else next(lengths) for i in range(a.ndim + len(axes)))
+    )
 
 
 @composes(np.swapaxes)

@@ -1,0 +1,15 @@
+"""Checks of gradients: autodiff against numeric differences and against hand-derived ones."""
+
+from .compare import CompareRow, Comparison, compare
+from .gradcheck import GradientReport, GradientRow, gradcheck
+from .report import TinygradWarning
+
+__all__ = [
+    "CompareRow",
+    "Comparison",
+    "GradientReport",
+    "GradientRow",
+    "TinygradWarning",
+    "compare",
+    "gradcheck",
+]

@@ -1,0 +1,433 @@
+"""The gradient check: autodiff against numeric differences, entry by entry and along directions.
+
+Imports: numeric, report, autodiff, errors, node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..autodiff import vjp
+from ..errors import DataError, GradientError
+from ..node import underline_frame, user_frame
+from .numeric import (
+    Array,
+    Function,
+    Point,
+    Slope,
+    first,
+    parameter_names,
+    plain,
+    program,
+    unravel,
+)
+from .report import FLOOR, Table, at, figure, html_report, number, place, relative_error
+
+#: Relative difference that is still agreement, before the numeric error bar is added.
+TOLERANCE = 1e-7
+#: Rounding error that an entry may have from its array's largest entries, relative to these.
+_ROUNDING = 1e-11
+#: How many error bars of the numeric derivative are still agreement.
+_BARS = 4
+#: Arrays with more entries are checked along directions, and at a sample of entries.
+_SMALL = 200
+_SAMPLE = 16
+_DIRECTIONS = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One derivative, two ways.
+
+    Attributes:
+        autodiff, numeric: the two numbers.
+        tolerance: by how much they may differ.
+        agrees: whether they do, or a kink excuses it.
+        kink: whether the one-sided derivatives differ there.
+        beside: whether the numbers are those of a point moved slightly, off a kink.
+        lost: whether the numeric derivative could not be measured.
+    """
+
+    autodiff: float
+    numeric: float
+    tolerance: float
+    agrees: bool
+    kink: bool = False
+    beside: bool = False
+    lost: bool = False
+
+    @property
+    def excess(self) -> float:
+        """The difference in units of what is allowed."""
+        difference = abs(self.autodiff - self.numeric)
+        return difference / self.tolerance if self.tolerance else (np.inf if difference else 0.0)
+
+
+def judge(autodiff: float, measured: Slope, size: float, floor: float) -> Finding:
+    """Compare a derivative with its numeric value.
+
+    Args:
+        autodiff: the derivative to judge.
+        measured: the numeric one.
+        size: what the relative tolerance is relative to.
+        floor: an absolute difference that rounding alone explains.
+    """
+    tolerance = TOLERANCE * size + floor + _BARS * measured.error
+    if np.isnan(measured.value):
+        return Finding(autodiff, np.nan, tolerance, agrees=False, lost=True)
+    agrees = abs(autodiff - measured.value) <= tolerance
+    if measured.kink:
+        # Where several kinks meet, a rule that gives 0 at its own leaves terms out, so 0 belongs
+        # to what may come out.
+        low = min(measured.left, measured.right, 0.0) - tolerance
+        high = max(measured.left, measured.right, 0.0) + tolerance
+        agrees = agrees or low <= autodiff <= high
+    return Finding(autodiff, measured.value, tolerance, bool(agrees), measured.kink)
+
+
+def judge_entry(autodiff: Array, index: tuple[int, ...], measured: Slope) -> Finding:
+    """Judge one entry of a gradient, given all of it."""
+    a = float(autodiff[index])
+    size = max(abs(a), abs(np.nan_to_num(measured.value)))
+    return judge(a, measured, size, _ROUNDING * float(np.max(np.abs(autodiff))))
+
+
+def judge_direction(autodiff: Array, direction: Array, measured: Slope) -> Finding:
+    """Judge a gradient by its component along a direction."""
+    terms = autodiff * direction
+    return judge(float(np.sum(terms)), measured, float(np.linalg.norm(terms)), 0.0)
+
+
+def sample_entries(gradient: Array, count: int, seed: int) -> list[int]:
+    """Positions of up to ``count`` entries: half the largest in size, half drawn at random."""
+    order = np.argsort(-np.abs(gradient), axis=None, kind="stable")
+    half = count // 2
+    drawn = np.random.default_rng(seed).permutation(order[half:])[: count - half]
+    return [int(i) for i in (*order[:half], *drawn)]
+
+
+# --- the report -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GradientRow:
+    """What was found for one argument.
+
+    Attributes:
+        order: 1 for the gradient, 2 for the gradient's own derivative, and so on.
+        argument: the expression that reaches it, ``params['W1']``.
+        shape: its shape.
+        error: the largest relative error found, 0 if nothing was to be compared.
+        index: where autodiff and numeric differ most, in units of what is allowed.
+        autodiff, numeric: the two numbers there; NaN for an empty argument.
+        checked: how: ``"all entries"`` or ``"2 directions, 16 entries"``.
+        note: ``"kink at [0]"`` where one-sided derivatives differ, else empty.
+    """
+
+    order: int
+    argument: str
+    shape: tuple[int, ...]
+    error: float
+    index: tuple[int, ...]
+    autodiff: float
+    numeric: float
+    checked: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """A gradient check that succeeded; prints as a table, and is true."""
+
+    rows: tuple[GradientRow, ...]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return self._table().text()
+
+    def _repr_html_(self) -> str:
+        return html_report(self._table(), [])
+
+    def _table(self) -> Table:
+        headers = ("argument", "shape", "max relative error", "worst", "autodiff", "numeric")
+        rows = [
+            (
+                row.argument,
+                str(row.shape),
+                figure(row.error),
+                at(row.index),
+                number(row.autodiff),
+                number(row.numeric),
+                str(row.order),
+                row.checked,
+                row.note,
+            )
+            for row in self.rows
+        ]
+        return Table((*headers, "order", "checked", "note"), rows)
+
+
+# --- the check ------------------------------------------------------------------------------------
+
+
+def gradcheck(f: Function, *args: Any, order: int = 1) -> GradientReport:
+    """Check autodiff's derivatives of ``f`` against numeric differences.
+
+    Every floating-point argument is checked: Python floats, arrays, tensors, and nested dicts,
+    lists and tuples of them. Anything else is passed through. The check is made in float64, also
+    for float32 arguments, which are converted first. Up to 200 entries an argument is checked entry
+    by entry; a larger one along two random directions, which no wrong entry escapes, and at a
+    sample of entries.
+
+    At a kink, where the one-sided derivatives differ, any value between them (or 0) is a rightful
+    one; the rules are then checked at a point moved slightly, and the report says "kink".
+
+    Args:
+        f: a function to a number, an array, or a structure of arrays. Its outputs are contracted
+            with fixed random weights, so that all of them are checked. Called with plain arrays for
+            the numeric differences, with tensors for autodiff.
+        args: its arguments, not changed.
+        order: 2 to check the second derivatives as well, autodiff of autodiff's gradient against
+            numeric differences of it; and so on.
+
+    Returns:
+        A report that prints as a table, one row for each argument and order.
+
+    Raises:
+        GradientError: a derivative is wrong or not finite; the message names the argument, the
+            index and both numbers. Also if ``f`` is not deterministic, or has no finite value.
+        DataError: an argument holds NaN or infinity, or ``order`` is less than 1.
+        DtypeError: no argument is floating-point.
+
+    Source: the random direction without a tiny component is Chainer's (``gradient_check.py``).
+
+    Example:
+        >>> bool(gradcheck(lambda x: x**3, 2.0, order=2))
+        True
+    """
+    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+        raise DataError(f"order is 1 for the gradient, 2 for its derivative, ...; not {order!r}")
+    bound = program(f, args, parameter_names(f, len(args)))
+    run: Function = bound
+    rows: list[GradientRow] = []
+    for k in range(1, order + 1):
+        check = _Check(run, bound.leaves)
+        found = [_examine(check, i, name, k) for i, name in enumerate(bound.names)]
+        wrong = [fault for _, fault in found if fault]
+        if wrong:
+            place_of_call = underline_frame(user_frame(1))
+            raise GradientError("\n".join([wrong[0], *_others(wrong), place_of_call]))
+        rows += [row for row, _ in found]
+        run = _gradient_function(run, check.point.cotangents())
+    return GradientReport(tuple(rows))
+
+
+def _others(faults: list[str]) -> list[str]:
+    return [f"  also: {fault.splitlines()[0]}" for fault in faults[1:]]
+
+
+def _gradient_function(run: Function, cotangents: list[Array]) -> Function:
+    """The gradient of the contracted outputs, as a function of the same leaves."""
+
+    def gradients(*leaves: Any) -> list[Any]:
+        _, pullback = vjp(run, *leaves)
+        return list(pullback(list(cotangents)))
+
+    return gradients
+
+
+def autodiff_gradients(run: Function, point: Point) -> tuple[Array, list[Array]]:
+    """The outputs as autodiff computes them, and its gradient for each leaf, at ``point``."""
+    outputs, pullback = vjp(run, *(x.copy()[()] for x in point.leaves))
+    gradients = pullback(point.cotangents())
+    value = np.concatenate([np.ravel(plain(out)) for out in outputs])
+    return value, [np.asarray(plain(g), dtype=np.float64) for g in gradients]
+
+
+class _Check:
+    """Both derivatives at a point and, where kinks ask for it, beside it."""
+
+    def __init__(self, run: Function, leaves: list[Array], point: Point | None = None) -> None:
+        self.run = run
+        self.point = point or Point(run, leaves)
+        value, self.gradients = autodiff_gradients(run, self.point)
+        slack = 1e3 * self.point.epsilon * (1 + np.abs(self.point.value))
+        if value.shape == self.point.value.shape:
+            different = np.abs(value - self.point.value) > slack
+            if different.any():
+                (i,) = first(different)
+                raise GradientError(
+                    f"the function gives {number(value[i])} on tensors and "
+                    f"{number(self.point.value[i])} on plain arrays: it is not the same function"
+                )
+
+    @cached_property
+    def beside(self) -> _Check | None:
+        """The same check at a point moved slightly; None if there is none."""
+        point = self.point.nudged()
+        if point is None:
+            return None
+        with np.errstate(all="ignore"):
+            return _Check(self.run, point.leaves, point)
+
+    def entry(self, i: int, index: tuple[int, ...]) -> Finding:
+        """Compare one entry of leaf ``i``."""
+        found = judge_entry(self.gradients[i], index, self.point.entry(i, index))
+        if not found.kink or self.beside is None:
+            return found
+        gradient = self.beside.gradients[i]
+        return _settle(found, judge_entry(gradient, index, self.beside.point.entry(i, index)))
+
+    def direction(self, i: int, direction: Array) -> Finding:
+        """Compare the derivatives of leaf ``i`` along a direction."""
+        along = self.point.along(i, direction)
+        found = judge_direction(self.gradients[i], direction, along)
+        if not found.kink or self.beside is None:
+            return found
+        along = self.beside.point.along(i, direction)
+        return _settle(found, judge_direction(self.beside.gradients[i], direction, along))
+
+
+def _settle(at_kink: Finding, beside: Finding) -> Finding:
+    """A kink's finding in the light of a point beside it, where a wrong rule cannot hide."""
+    if beside.agrees or beside.kink or beside.lost:
+        return at_kink
+    return Finding(
+        beside.autodiff, beside.numeric, beside.tolerance, agrees=False, kink=True, beside=True
+    )
+
+
+def _examine(check: _Check, i: int, name: str, order: int) -> tuple[GradientRow, str]:
+    """The row for leaf ``i``, and what is wrong with it ("" if nothing)."""
+    gradient = check.gradients[i]
+    shape = gradient.shape
+    checked = "all entries" if gradient.size <= _SMALL else ""
+    if not gradient.size:
+        return GradientRow(order, name, shape, 0.0, (), np.nan, np.nan, checked), ""
+    if not np.isfinite(gradient).all():
+        index = first(~np.isfinite(gradient))
+        return _unfinished(check, i, name, index, order)
+    positions = list(range(gradient.size))
+    along: list[Finding] = []
+    fault = ""
+    if not checked:
+        positions = sample_entries(gradient, _SAMPLE, seed=i)
+        checked = f"{_DIRECTIONS} directions, {_SAMPLE} entries"
+        for direction in _directions(check, i):
+            along.append(check.direction(i, direction))
+            if not along[-1].agrees:
+                positions = [_locate(check, i, direction), *positions]
+                fault = _along_fault(along[-1])
+                break
+    entries = {index: check.entry(i, index) for index in (unravel(p, shape) for p in positions)}
+    worst = max(entries, key=lambda index: (not entries[index].agrees, entries[index].excess))
+    if not entries[worst].agrees or fault:
+        text = _describe(name, worst, entries[worst], order)
+        bad = sum(not finding.agrees for finding in entries.values())
+        text += f"\n  {bad} of the {len(entries)} entries looked at disagree; shape {shape}"
+        fault = text + fault
+    row = _row(name, order, gradient, entries, along, checked)
+    return row, fault
+
+
+def _directions(check: _Check, i: int) -> Iterator[Array]:
+    for seed in range(_DIRECTIONS):
+        yield list(check.point.directions(seed))[i]
+
+
+def _row(
+    name: str,
+    order: int,
+    gradient: Array,
+    entries: dict[tuple[int, ...], Finding],
+    along: list[Finding],
+    checked: str,
+) -> GradientRow:
+    kinks = [index for index, finding in entries.items() if finding.kink]
+    note = f"kink at {at(kinks[0]) or name}" if kinks else ""
+    if len(kinks) > 1:
+        note = f"kink at {len(kinks)} entries"
+    elif any(finding.kink for finding in along):
+        note = "kink along a direction"
+    smooth = {index: finding for index, finding in entries.items() if not finding.kink}
+    worst = max(smooth or entries, key=lambda index: entries[index].excess)
+    floor = min(FLOOR, FLOOR * float(np.max(np.abs(gradient)))) or FLOOR
+    error = max(
+        float(relative_error(finding.autodiff, finding.numeric, floor))
+        for finding in (*(smooth or entries).values(), *(d for d in along if not d.kink))
+    )
+    found = entries[worst]
+    return GradientRow(
+        order, name, gradient.shape, error, worst, found.autodiff, found.numeric, checked, note
+    )
+
+
+def _locate(check: _Check, i: int, direction: Array) -> int:
+    """The position of an entry that is wrong, given a direction that is: by halving its support."""
+    if check.beside is not None and check.direction(i, direction).beside:
+        check = check.beside
+    support = np.arange(direction.size)
+    while len(support) > 1:
+        halves = np.array_split(support, 2)
+        support = max(halves, key=lambda half: _misfit(check, i, direction, half))
+    return int(support[0])
+
+
+def _misfit(check: _Check, i: int, direction: Array, positions: Any) -> float:
+    part = np.zeros_like(direction)
+    part.flat[positions] = direction.flat[positions]
+    found = judge_direction(check.gradients[i], part, check.point.along(i, part))
+    return 0.0 if found.lost else abs(found.autodiff - found.numeric)
+
+
+# --- what to say ----------------------------------------------------------------------------------
+
+_ORDINALS = {1: "gradient", 2: "second derivative", 3: "third derivative"}
+
+
+def _quantity(order: int) -> str:
+    return _ORDINALS.get(order, f"{order}th derivative")
+
+
+def _describe(name: str, index: tuple[int, ...], found: Finding, order: int) -> str:
+    where = place(name, index)
+    if found.lost:
+        return (
+            f"the {_quantity(order)} with respect to {where} cannot be checked: the function has "
+            f"no finite value next to this point (autodiff {number(found.autodiff)})"
+        )
+    text = (
+        f"the {_quantity(order)} with respect to {where} is wrong: "
+        f"autodiff {number(found.autodiff)}, numeric {number(found.numeric)}"
+    )
+    if found.beside:
+        text += "\n  (measured at a point moved slightly, because there is a kink at the given one)"
+    return text
+
+
+def _along_fault(found: Finding) -> str:
+    return (
+        "\n  along a random direction: "
+        f"autodiff {number(found.autodiff)}, numeric {number(found.numeric)}"
+    )
+
+
+def _unfinished(
+    check: _Check, i: int, name: str, index: tuple[int, ...], order: int
+) -> tuple[GradientRow, str]:
+    """The row and the message for a gradient that is NaN or infinite."""
+    value = float(check.gradients[i][index])
+    numeric = check.point.entry(i, index).value
+    row = GradientRow(order, name, check.gradients[i].shape, np.nan, index, value, numeric, "")
+    text = (
+        f"the {_quantity(order)} with respect to {place(name, index)} is not finite: "
+        f"autodiff {number(value)}, numeric {number(numeric)}"
+    )
+    return row, text

@@ -1,0 +1,410 @@
+"""Numeric differences: the derivative of a program along a line, with an error bar.
+
+A program is run as a black box, on plain float64 arrays. Central differences at three step sizes
+are extrapolated to step zero (Richardson); a window of steps that does not settle, because it
+crosses a kink or leaves the domain, gives way to a smaller one. Nothing here knows the rules.
+
+Imports: errors, tensor, tree.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import tree
+from ..errors import DataError, DtypeError, GradientError
+from ..tensor import Tensor
+from .report import number, place
+
+Array = NDArray[np.float64]
+Function = Callable[..., Any]
+
+#: The first step, relative to the scale of what is moved. Three extrapolations leave a truncation
+#: error of about its sixth power, as large as float64's rounding error.
+_STEP = 2.0**-6
+#: How often the window of steps may shrink, eightfold each time.
+_WINDOWS = 9
+#: Relative error bar at which a slope needs no smaller steps.
+_SETTLED = 1e-9
+
+
+# --- the arguments of a program -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Program:
+    """A function with its arguments, seen as a function of their floating-point leaves alone.
+
+    Attributes:
+        function: the user's function.
+        args: its arguments; leaves that are not floating-point are passed through, copied.
+        names: for each floating-point leaf the expression that reaches it, ``params['W1']``.
+        leaves: their values, float64 whatever they were.
+    """
+
+    function: Function
+    args: tuple[Any, ...]
+    names: list[str]
+    leaves: list[Array]
+
+    def __call__(self, *leaves: Any) -> list[Any]:
+        """The floating-point leaves of the function's value, given those of its arguments."""
+        values = iter(leaves)
+        args = tree.map_leaves(lambda x: next(values) if is_float(x) else fresh(x), self.args)
+        return [out for out in tree.leaves(self.function(*args)) if is_float(out)]
+
+
+def program(function: Function, args: tuple[Any, ...], names: Sequence[str]) -> Program:
+    """Bind ``function`` to ``args``, called ``names`` in messages.
+
+    Raises:
+        DtypeError: no argument is floating-point.
+        DataError: an argument holds NaN or an infinite number.
+    """
+    found = [
+        (name, np.array(plain(leaf), dtype=np.float64))
+        for arg, prefix in zip(args, names, strict=True)
+        for name, leaf in tree.paths(arg, prefix)
+        if is_float(leaf)
+    ]
+    if not found:
+        kinds = ", ".join(dict.fromkeys(str(_kind(x)) for x in tree.leaves(args))) or "none at all"
+        raise DtypeError(
+            "nothing to check: a derivative needs a floating-point argument\n"
+            f"  got {kinds}; write 3.0 instead of 3, or convert with .astype(float)"
+        )
+    for name, leaf in found:
+        if not np.isfinite(leaf).all():
+            index = first(~np.isfinite(leaf))
+            raise DataError(f"{place(name, index)} is {leaf[index]}: gradients need finite input")
+    return Program(function, args, [name for name, _ in found], [leaf for _, leaf in found])
+
+
+def parameter_names(function: Function, count: int) -> list[str]:
+    """What ``function`` calls its first ``count`` positional arguments."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # builtins without a signature
+        parameters = []
+    names: list[str] = []
+    for p in parameters[:count]:
+        if p.kind is p.VAR_POSITIONAL:
+            return names + [f"{p.name}[{i}]" for i in range(count - len(names))]
+        names.append(p.name)
+    return names + [f"args[{i}]" for i in range(len(names), count)]
+
+
+def is_float(x: Any) -> bool:
+    """Whether a leaf is a floating-point number, array or tensor."""
+    return isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f"
+
+
+def plain(x: Any) -> Any:
+    """A tensor's value as an array; anything else as it is."""
+    return np.asarray(x.detach()) if isinstance(x, Tensor) else x
+
+
+def fresh(x: Any) -> Any:
+    """A copy of an array or tensor, for a function that may change it; anything else as it is."""
+    if isinstance(x, Tensor):
+        return Tensor(x.detach())
+    return x.copy() if isinstance(x, np.ndarray) else x
+
+
+def first(where: Any) -> tuple[int, ...]:
+    """The index of the first true entry."""
+    return unravel(int(np.argmax(where)), np.shape(where))
+
+
+def unravel(i: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The index of entry ``i`` of an array of ``shape``, as Python integers."""
+    return tuple(int(k) for k in np.unravel_index(i, shape)) if shape else ()
+
+
+def _kind(x: Any) -> Any:
+    return getattr(x, "dtype", type(x).__name__)
+
+
+# --- a program at a point -------------------------------------------------------------------------
+
+
+class Point:
+    """A program and the place where its derivatives are taken.
+
+    Its outputs are one long vector, contracted with fixed random weights into a single number, so
+    that every output counts. A program with a single number for its value is taken as it is.
+
+    Args:
+        run: a function of the leaves to a list of floating-point arrays or tensors.
+        leaves: where, float64.
+        weights: one for each output; drawn if they are not given.
+
+    Raises:
+        GradientError: the value is NaN or infinite, or another at every call.
+        DtypeError: nothing floating-point comes out.
+    """
+
+    def __init__(self, run: Function, leaves: list[Array], weights: Array | None = None) -> None:
+        self.run = run
+        self.leaves = leaves
+        self.on_tensors = False
+        outputs = self._first_run()
+        if not outputs:
+            raise DtypeError(
+                "nothing to differentiate: the function returns no floating-point value"
+            )
+        self.shapes = [np.shape(out) for out in outputs]
+        self.epsilon = np.concatenate(
+            [np.full(out.size, np.finfo(out.dtype).eps) for out in outputs]
+        )
+        self.value = _flat(outputs)
+        if not np.isfinite(self.value).all():
+            bad = self.value[~np.isfinite(self.value)][0]
+            raise GradientError(f"the function's value is {bad} here, so it has no gradient")
+        self._check_repeatable()
+        self.weights = _weights(outputs) if weights is None else weights
+
+    def _first_run(self) -> list[Any]:
+        """Run on plain arrays, as an oracle should; on tensors if the function asks for those."""
+        try:
+            return self.outputs(self.leaves)
+        except (AttributeError, TypeError, NotImplementedError):
+            self.on_tensors = True
+            return self.outputs(self.leaves)
+
+    def _check_repeatable(self) -> None:
+        again = self.at(self.leaves)
+        slack = np.sqrt(self.epsilon) * (1 + np.abs(self.value))
+        if again is None or (np.abs(again - self.value) > slack).any():
+            i = 0 if again is None else int(np.argmax(np.abs(again - self.value)))
+            other = "something of another shape" if again is None else number(again[i])
+            raise GradientError(
+                "the function is not deterministic: called twice with the same arguments it gave "
+                f"{number(self.value[i])} and {other}\n"
+                "  numeric differences need the same value for the same arguments: seed the random "
+                "numbers inside the function, or switch dropout off"
+            )
+
+    def outputs(self, leaves: Sequence[Any]) -> list[Any]:
+        """The outputs as arrays, for copies of the given leaves."""
+        values = [Tensor(x) if self.on_tensors else x.copy()[()] for x in leaves]
+        with np.errstate(all="ignore"):
+            return [np.asarray(plain(out)) for out in self.run(*values)]
+
+    def at(self, leaves: Sequence[Any]) -> Array | None:
+        """The outputs as one vector; None where there is no value of the usual shape."""
+        try:
+            outputs = self.outputs(leaves)
+        except (ArithmeticError, ValueError):  # outside the domain, such as a singular matrix
+            return None
+        if [np.shape(out) for out in outputs] != self.shapes:
+            return None
+        return _flat(outputs)
+
+    def cotangents(self) -> list[Array]:
+        """The weights in the outputs' shapes."""
+        sizes = [int(np.prod(shape)) for shape in self.shapes]
+        parts = np.split(self.weights, np.cumsum(sizes)[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    # --- moving along a line --------------------------------------------------------------------
+
+    def along(self, i: int, direction: Array) -> Slope:
+        """The derivative when leaf ``i`` moves along ``direction``, of the leaf's shape."""
+        leaf = self.leaves[i]
+
+        def line(t: float) -> Array | None:
+            return self.at([*self.leaves[:i], leaf + t * direction, *self.leaves[i + 1 :]])
+
+        return slope(line, self, _STEP)
+
+    def entry(self, i: int, index: tuple[int, ...]) -> Slope:
+        """The derivative with respect to one entry of leaf ``i``."""
+        leaf = self.leaves[i]
+
+        def line(t: float) -> Array | None:
+            moved = leaf.copy()
+            moved[index] += t
+            return self.at([*self.leaves[:i], moved, *self.leaves[i + 1 :]])
+
+        return slope(line, self, _STEP * float(scales(leaf)[index]))
+
+    def nudged(self) -> Point | None:
+        """A point nearby, off any kink that the given one sits on; None if there is no value."""
+        for amount in (2.0**-10, 2.0**-20):
+            moved = [x + amount * d for x, d in zip(self.leaves, self.directions(9), strict=True)]
+            value = self.at(moved)
+            if value is not None and np.isfinite(value).all():
+                return Point(self.run, moved, self.weights)
+        return None
+
+    def directions(self, seed: int) -> Iterator[Array]:
+        """For each leaf a random direction without a tiny component, in proportion to its scale."""
+        random = np.random.default_rng(seed)
+        for leaf in self.leaves:
+            yield scales(leaf) * signed(random, leaf.shape)
+
+
+def scales(x: Array) -> Array:
+    """For each entry a natural unit to move it by, a power of two.
+
+    Its own size, but not much less than what is usual in the array (a geometric mean, which a few
+    huge entries do not lift); 1 in an array of zeros.
+    """
+    size = np.abs(x)
+    usual = np.exp(np.mean(np.log(size[size > 0]))) if size.any() else 10.0
+    unit: Array = np.exp2(np.round(np.log2(np.maximum(size, 0.1 * usual))))
+    return unit
+
+
+def signed(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Random numbers of either sign, between 1/2 and 3/2 in size."""
+    sizes: Array = np.asarray(random.uniform(0.5, 1.5, shape))
+    return sizes * random.choice([-1.0, 1.0], shape)
+
+
+def _flat(outputs: list[Any]) -> Array:
+    return np.concatenate([np.ravel(out).astype(np.float64) for out in outputs])
+
+
+def _weights(outputs: list[Any]) -> Array:
+    """One weight for each output entry: large and small outputs of a structure count alike."""
+    if len(outputs) == 1:
+        return np.ones(1) if outputs[0].size == 1 else signed(_random(), outputs[0].shape).ravel()
+    random = _random()
+    sizes = [float(np.max(np.abs(out), initial=0)) or 1.0 for out in outputs]
+    drawn = [signed(random, out.shape).ravel() / s for out, s in zip(outputs, sizes, strict=True)]
+    return np.concatenate(drawn)
+
+
+def _random() -> np.random.Generator:
+    return np.random.default_rng(1)
+
+
+# --- the slope of a line --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A numeric derivative.
+
+    Attributes:
+        value: the two-sided derivative, or the one-sided one at the edge of the domain; NaN if
+            nothing could be measured.
+        error: how far it may be off, by the steps' disagreement and the value's rounding error.
+        left, right: the one-sided derivatives.
+        kink: whether these two disagree.
+    """
+
+    value: float
+    error: float
+    left: float
+    right: float
+    kink: bool
+
+
+@dataclass(frozen=True)
+class _Window:
+    slope: Slope
+    noise: float
+
+
+def slope(line: Callable[[float], Array | None], point: Point, step: float) -> Slope:
+    """The derivative at 0 of the weighted outputs along ``line``.
+
+    Windows of shrinking steps are tried until one settles, or rounding error takes over; the one
+    with the smallest error bar is the answer.
+
+    Args:
+        line: a number to the outputs there; None where there are none.
+        point: whose value is that at 0, with weights and rounding errors.
+        step: the first, and largest, step.
+    """
+    best: _Window | None = None
+    touched = np.zeros(point.value.shape, bool)
+    for _ in range(_WINDOWS):
+        with np.errstate(all="ignore"):
+            window = _window(line, point, step, touched)
+        if window is None:
+            step /= 64
+            continue
+        if best is None or window.slope.error < best.slope.error:
+            best = window
+        settled = best.slope.error <= _SETTLED * abs(best.slope.value)
+        if settled or 8 * window.noise >= best.slope.error:  # the next window's rounding error
+            break
+        step /= 8
+    return best.slope if best is not None else Slope(*[np.nan] * 4, kink=False)
+
+
+def _window(
+    line: Callable[[float], Array | None], point: Point, step: float, touched: NDArray[np.bool_]
+) -> _Window | None:
+    """Differences at steps h, h/2 and h/4, extrapolated; None if both sides lack a value."""
+    steps = [step, step / 2, step / 4]
+    ahead = _side(line, steps)
+    behind = _side(line, [-h for h in steps])
+    if ahead is None and behind is None:
+        return None
+    size = np.abs(point.value)
+    for outputs in (ahead, behind):
+        if outputs is not None:
+            touched |= outputs[0] != point.value
+            size = np.maximum(size, np.abs(outputs[0]))
+    # An output that no step has changed does not round differently either. If none has changed,
+    # any change may have been lost in rounding.
+    seen = touched if touched.any() else np.ones_like(touched)
+    rounding = 4 * _norm((point.epsilon * point.weights * size)[seen])
+    noise = rounding / steps[-1]
+
+    left, left_error = _one_sided(behind, [-h for h in steps], point)
+    right, right_error = _one_sided(ahead, steps, point)
+    if ahead is None or behind is None:
+        value, error = (left, left_error) if ahead is None else (right, right_error)
+        return _Window(Slope(value, error + 4 * noise, value, value, False), noise)
+
+    rates = [
+        float(point.weights @ (a - b)) / (2 * h)
+        for a, b, h in zip(ahead, behind, steps, strict=True)
+    ]
+    wide, narrow = ((4 * b - a) / 3 for a, b in zip(rates, rates[1:], strict=False))
+    value = (16 * narrow - wide) / 15
+    kink = abs(right - left) > 4 * (left_error + right_error) + 20 * noise
+    return _Window(Slope(value, abs(narrow - wide) + noise, left, right, kink), noise)
+
+
+def _side(line: Callable[[float], Array | None], steps: list[float]) -> list[Array] | None:
+    """The outputs at each step, or None if they are not finite everywhere."""
+    found: list[Array] = []
+    for h in steps:
+        outputs = line(h)
+        if outputs is None or not np.isfinite(outputs).all():
+            return None
+        found.append(outputs)
+    return found
+
+
+def _one_sided(
+    outputs: list[Array] | None, steps: list[float], point: Point
+) -> tuple[float, float]:
+    """The one-sided derivative, extrapolated, and the last correction as its error bar."""
+    if outputs is None:
+        return np.nan, np.inf
+    a, b, c = (
+        float(point.weights @ (y - point.value)) / h for y, h in zip(outputs, steps, strict=True)
+    )
+    first_order = 2 * c - b
+    second_order = (4 * first_order - (2 * b - a)) / 3
+    return second_order, abs(second_order - first_order)
+
+
+def _norm(x: Array) -> float:
+    """The Euclidean length, also of numbers whose squares overflow."""
+    largest = float(np.max(np.abs(x), initial=0))
+    return largest * float(np.linalg.norm(x / largest)) if 0 < largest < np.inf else largest

@@ -1,0 +1,10 @@
+"""The graph as data: what ``trace`` records, in topological order, and its text form.
+
+Everything else is a function from a Graph to something. Imports: node, tensor, walk, tree.
+"""
+
+from .graph import Graph
+from .text import parse
+from .trace import trace
+
+__all__ = ["Graph", "parse", "trace"]

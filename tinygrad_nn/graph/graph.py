@@ -1,0 +1,139 @@
+"""Graph: a recorded program. Its nodes are those of the recording, in the order of execution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..errors import DataError, ShapeError
+from ..node import Node
+from ..rules.registry import RULES
+from ..walk import walk
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A program of recorded operations, as data.
+
+    Attributes:
+        name: the traced function's name.
+        inputs: one leaf node for each array among the arguments.
+        captured: leaf nodes that the program uses and that are no arguments (parameters that the
+            function closes over); they keep their values.
+        nodes: the operations, each after those it needs, in the order in which they ran.
+        outputs: the nodes of the result's arrays, in the order of its structure.
+        names: for every node a unique identifier: the user's own name where there is one.
+        structure: the result's structure, with the index of an output at each leaf.
+    """
+
+    name: str
+    inputs: tuple[Node, ...]
+    captured: tuple[Node, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    names: dict[Node, str] = field(repr=False)
+    structure: Any = 0
+
+    @cached_property
+    def index(self) -> dict[Node, int]:
+        """The place of each node: inputs first, then captured ones, then the operations."""
+        return {node: i for i, node in enumerate(self.everything)}
+
+    @property
+    def everything(self) -> Iterable[Node]:
+        """Inputs, captured nodes and operations, in this order."""
+        return (*self.inputs, *self.captured, *self.nodes)
+
+    def run(self, *args: Any) -> Any:
+        """Execute the program on arrays, and return the result in its structure.
+
+        Args:
+            args: as the traced function's; arrays of the shapes it was traced with.
+
+        Raises:
+            DataError: another number of arrays than the graph has inputs.
+            ShapeError: an array of another shape than the graph was traced with.
+        """
+        values = [x for x in tree.leaves(args) if is_array(x)]
+        if len(values) != len(self.inputs):
+            raise DataError(
+                f"{self.name} takes {len(self.inputs)} arrays "
+                f"({', '.join(self.names[n] for n in self.inputs)}), not {len(values)}"
+            )
+        env: dict[Node, Any] = {node: node.value for node in self.captured}
+        for node, value in zip(self.inputs, values, strict=True):
+            if value.shape != node.value.shape:
+                raise ShapeError(
+                    f"{self.names[node]} was traced with shape {node.value.shape}, "
+                    f"not {value.shape}"
+                )
+            env[node] = getattr(value, "_value", value)
+        for node in self.nodes:
+            env[node] = compute(node, env)
+        return tree.map_leaves(lambda i: env[self.outputs[i]], self.structure)
+
+    def cotangents(self) -> dict[Node, Any]:
+        """The derivative of the (single, scalar) output with respect to every node it depends on.
+
+        Raises:
+            ShapeError: the graph has several outputs, or one that is not a single number.
+        """
+        if len(self.outputs) != 1 or self.outputs[0].value.size != 1:
+            raise ShapeError(
+                "gradients are those of one number; this graph's outputs have shapes "
+                f"{', '.join(str(n.value.shape) for n in self.outputs)}"
+            )
+        found: dict[Node, Any] = {}
+        root = self.outputs[0]
+        if root.requires_grad:
+            walk([(root, np.ones_like(root.value))], keep=found)
+        return found
+
+    def __str__(self) -> str:
+        from .text import text
+
+        return text(self)
+
+    def to_dot(self, **style: Any) -> str:
+        """The graph in Graphviz's language; see :func:`tinygrad_nn.draw.to_dot` for the styles."""
+        from ..draw import to_dot  # a floor above
+
+        return to_dot(self, **style)
+
+    def render(self, path: Any, **style: Any) -> Any:
+        """Draw the graph into a file: SVG, PNG or PDF by its suffix; returns the path.
+
+        Raises:
+            RenderError: neither pygraphviz nor a ``dot`` program is there; the .dot file is left.
+        """
+        from ..draw import render  # a floor above
+
+        return render(self, path, **style)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from ..draw import mimebundle  # a floor above
+
+        return mimebundle(self)
+
+
+def is_array(x: Any) -> bool:
+    """Whether ``x`` is an input of a traced program, rather than a constant of it."""
+    return hasattr(x, "shape") and hasattr(x, "dtype")
+
+
+def compute(node: Node, env: dict[Node, Any]) -> Any:
+    """The value of a node, given the values of the nodes that it needs."""
+    args = [
+        env[parent] if isinstance(parent, Node) and parent in env else value
+        for parent, value in zip(node.inputs, node.arguments, strict=True)
+    ]
+    function: Any = node.function
+    rule = RULES.get(function)
+    if rule is not None and rule.packed:
+        return function(args, **(node.keywords or {}))
+    return function(*args, **(node.keywords or {}))
