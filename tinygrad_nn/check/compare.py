@@ -6,14 +6,12 @@ Imports: gradcheck (how two derivatives are judged), numeric, report, errors, no
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import tree
-from ..errors import DataError, DtypeError, GradientError, ShapeError
+from ..errors import DtypeError, ShapeError
 from ..node import transforming, underline_frame, user_frame
 from ..tensor import Parameter, Tensor
 from .gradcheck import (
@@ -38,12 +36,8 @@ from .numeric import (
     unravel,
 )
 from .report import (
-    Table,
     TinygradWarning,
-    figure,
-    html_report,
     number,
-    place,
     relative_error,
 )
 
@@ -55,123 +49,6 @@ _SAMPLE = 16
 _DIRECTIONS = 2
 
 _INDEPENDENT = "loss does not depend on it"
-
-
-@dataclass(frozen=True)
-class CompareRow:
-    """What was found for one parameter.
-
-    The relative errors are max |a - n| / max(1e-8, |a| + |n|) over the entries compared, NaN where
-    there is nothing to compare; the ``_absolute`` ones are max |a - n|. Entries at a kink, where
-    the numeric gradient is between two values, are left out of both.
-
-    Attributes:
-        parameter: its name.
-        shape: its shape.
-        autodiff_analytic, autodiff_numeric, analytic_numeric: relative errors.
-        autodiff_analytic_absolute, ...: the largest differences.
-        index: the worst entry.
-        autodiff, analytic, numeric: the three numbers there; NaN for one that is missing.
-        verdict: "agree", "analytic differs", "autodiff differs", "analytic and autodiff differ",
-            "wrong shape (10,) for (1, 10)", "missing", "extra", "not finite",
-            "loss does not depend on it".
-        agrees: whether the analytic and the autodiff gradient are both right.
-        hint: what the difference looks like, such as "analytic is 2 times the numeric gradient".
-        kinks: how many of the entries measured are at a kink.
-    """
-
-    parameter: str
-    shape: tuple[int, ...]
-    verdict: str
-    agrees: bool
-    autodiff_analytic: float = np.nan
-    autodiff_numeric: float = np.nan
-    analytic_numeric: float = np.nan
-    autodiff_analytic_absolute: float = np.nan
-    autodiff_numeric_absolute: float = np.nan
-    analytic_numeric_absolute: float = np.nan
-    index: tuple[int, ...] = ()
-    autodiff: float = np.nan
-    analytic: float = np.nan
-    numeric: float = np.nan
-    hint: str = ""
-    kinks: int = 0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The result of :func:`compare`; prints as a table, with a line for each disagreement.
-
-    Attributes:
-        rows: one for each parameter.
-        loss: the value of the loss.
-        analytic_loss: that of the analytic function, None if it returns gradients only.
-        method: how the numeric gradient was measured.
-        notes: what else should be known: losses that differ, arguments changed in place.
-        losses_agree: whether the two losses are the same number, as far as both are known.
-    """
-
-    rows: tuple[CompareRow, ...]
-    loss: float
-    analytic_loss: float | None
-    method: str
-    notes: tuple[str, ...] = ()
-    losses_agree: bool = True
-
-    @property
-    def ok(self) -> bool:
-        """Whether all gradients agree, and the losses too."""
-        return self.losses_agree and all(row.agrees for row in self.rows)
-
-    def __str__(self) -> str:
-        return "\n".join([self._table().text(), *self._lines()])
-
-    def markdown(self) -> str:
-        """A Markdown table, the disagreements as a list below it."""
-        lines = [f"- {line.strip()}" for line in self._lines()]
-        return "\n".join([self._table().markdown(), "", *lines])
-
-    def _repr_html_(self) -> str:
-        return html_report(self._table(), self._lines())
-
-    def _table(self) -> Table:
-        headers = (
-            "parameter",
-            "shape",
-            "autodiff-analytic",
-            "autodiff-numeric",
-            "analytic-numeric",
-            "verdict",
-        )
-        rows = [
-            (
-                row.parameter,
-                str(row.shape),
-                figure(row.autodiff_analytic),
-                figure(row.autodiff_numeric),
-                figure(row.analytic_numeric),
-                row.verdict,
-            )
-            for row in self.rows
-        ]
-        return Table(headers, rows)
-
-    def _lines(self) -> list[str]:
-        lines = [_detail(row) for row in self.rows if not np.isnan(row.autodiff) and not row.agrees]
-        lines += [
-            f"  {row.parameter}: {row.kinks} entries at a kink of the loss left out"
-            for row in self.rows
-            if row.kinks
-        ]
-        return [*lines, *(f"  {note}" for note in self.notes), f"  numeric: {self.method}"]
-
-
-def _detail(row: CompareRow) -> str:
-    text = (
-        f"  {place(row.parameter, row.index)}: autodiff {number(row.autodiff)}, "
-        f"analytic {number(row.analytic)}, numeric {number(row.numeric)}"
-    )
-    return f"{text}; {row.hint}" if row.hint else text
 
 
 # --- the comparison -------------------------------------------------------------------------------
@@ -216,10 +93,10 @@ def compare(f: Function, analytic: Function, *args: Any) -> Comparison:
     _check_loss(f, params, rest)
     point = Point(bound, bound.leaves)
     _, autodiff = autodiff_gradients(bound, point)
-    loss, gradients, notes = _call_analytic(analytic, params, rest)
+    loss, gradients, notes = call_analytic(analytic, params, rest)
 
     measure = _Measurements(point)
-    named = dict(_matched(params, gradients, prefix, flat=_is_flat(params)))
+    named = dict(matched(params, gradients, prefix, flat=is_flat(params)))
     rows = []
     floats = [name for name, (value, _) in named.items() if is_float(value)]
     for i, name in enumerate(floats):
@@ -234,7 +111,7 @@ def compare(f: Function, analytic: Function, *args: Any) -> Comparison:
     rows += [
         CompareRow(name, np.shape(plain(gradient)), "extra", agrees=False)
         for name, (value, gradient) in named.items()
-        if value is _ABSENT
+        if value is ABSENT
     ]
     value = float(point.value[0])
     same = loss is None or bool(abs(loss - value) <= 1e-9 * (1e-8 + abs(loss) + abs(value)))
@@ -290,77 +167,6 @@ def _independent(row: CompareRow) -> CompareRow:
     return CompareRow(**{**vars(row), "verdict": _INDEPENDENT}) if row.agrees else row
 
 
-# --- the analytic side ----------------------------------------------------------------------------
-
-
-def _call_analytic(
-    analytic: Function, params: Any, rest: list[Any]
-) -> tuple[float | None, Any, list[str]]:
-    """The loss if it is returned, the gradients, and notes on arguments changed in place."""
-    args = [tree.map_leaves(lambda x: fresh(plain(x)), arg) for arg in (params, *rest)]
-    before = _copies(args)
-    result = analytic(*args)
-    notes = [
-        f"analytic changed its argument {name} in place"
-        for name, old, new in _leaves_twice(before, args, parameter_names(analytic, len(args)))
-        if not np.array_equal(old, new, equal_nan=is_float(old))
-    ]
-    if result is None:
-        raise DataError("analytic returned None instead of gradients, or (loss, gradients)")
-    if _has_loss(result, params):
-        return float(plain(result[0])), result[1], notes
-    return None, result, notes
-
-
-def _leaves_twice(
-    before: list[Any], after: list[Any], names: list[str]
-) -> Iterator[tuple[str, Any, Any]]:
-    """The arrays of both argument lists, in pairs; what was removed counts as changed."""
-    for old_arg, new_arg, prefix in zip(before, after, names, strict=True):
-        new = dict(tree.paths(new_arg, prefix))
-        for name, old in tree.paths(old_arg, prefix):
-            if isinstance(old, np.ndarray):
-                yield name, old, new.get(name)
-
-
-def _has_loss(result: Any, params: Any) -> bool:
-    """Whether ``result`` is (loss, gradients) rather than the gradients of two parameters."""
-    if not isinstance(result, tuple) or len(result) != 2:
-        return False
-    if isinstance(result[0], (dict, list, tuple)) or np.shape(plain(result[0])) != ():
-        return False
-    two = isinstance(params, (list, tuple)) and len(params) == 2
-    return not two or isinstance(result[1], (dict, list, tuple))
-
-
-_ABSENT = object()
-
-
-def _is_flat(params: Any) -> bool:
-    """Whether the parameters are a dict whose keys alone can serve as names."""
-    return isinstance(params, dict) and not any(
-        isinstance(value, (dict, list, tuple)) or not isinstance(key, str)
-        for key, value in params.items()
-    )
-
-
-def _matched(params: Any, gradients: Any, name: str, flat: bool = False) -> Iterator[Any]:
-    """For each leaf ``(name, (parameter, gradient))``, with ``_ABSENT`` where there is none."""
-    if isinstance(params, (dict, list, tuple)):
-        mine, theirs = _children(params), _children(gradients)
-        for key in [*mine, *(key for key in theirs if key not in mine)]:
-            child = key if flat else f"{name}[{key!r}]"
-            yield from _matched(mine.get(key, _ABSENT), theirs.get(key, _ABSENT), child)
-    elif params is not None:
-        yield name, (params, gradients)
-
-
-def _children(value: Any) -> dict[Any, Any]:
-    if isinstance(value, Mapping):
-        return dict(value)
-    return dict(enumerate(value)) if isinstance(value, (list, tuple)) else {}
-
-
 # --- one parameter --------------------------------------------------------------------------------
 
 
@@ -403,7 +209,7 @@ class _Measurements:
 def _row(measure: _Measurements, i: int, name: str, autodiff: Array, gradient: Any) -> CompareRow:
     """Compare the three gradients of one parameter."""
     shape = autodiff.shape
-    analytic, verdict = _as_gradient(gradient, shape)
+    analytic, verdict = as_gradient(gradient, shape)
     if not np.isfinite(autodiff).all():
         verdict = verdict or "not finite"
     slopes = measure.entries(i, autodiff, analytic if not verdict else None)
@@ -421,19 +227,6 @@ def _row(measure: _Measurements, i: int, name: str, autodiff: Array, gradient: A
         (False, False): "analytic and autodiff differ",
     }[right[0], right[1]]
     return _measured_row(name, autodiff, analytic, (mine, theirs), verdict)
-
-
-def _as_gradient(gradient: Any, shape: tuple[int, ...]) -> tuple[Array | None, str]:
-    """The analytic gradient as an array, or what is wrong with it."""
-    if gradient is _ABSENT or gradient is None:
-        return None, "missing"
-    try:
-        value = np.asarray(plain(gradient), dtype=np.float64)
-    except (TypeError, ValueError):
-        return None, f"not a number, but {type(gradient).__name__}"
-    if value.shape != shape:
-        return None, f"wrong shape {value.shape} for {shape}"
-    return value, "" if np.isfinite(value).all() else "not finite"
 
 
 def _judge(
@@ -490,7 +283,7 @@ def _measured_row(
         worst,
         *((float(autodiff[worst]), float(analytic[worst])) if indices else (np.nan, np.nan)),
         mine[worst].numeric if indices else np.nan,
-        "" if verdict != "analytic differs" else _factor(analytic, autodiff),
+        "" if verdict != "analytic differs" else multiple(analytic, autodiff),
         len(kinks),
     )
 
@@ -498,18 +291,6 @@ def _measured_row(
 def _largest(errors: Array) -> float:
     """The largest; 0 of an empty parameter; NaN as it is."""
     return float(np.max(errors)) if errors.size else np.nan
-
-
-def _factor(analytic: Array, right: Array) -> str:
-    """The hint that a wrong gradient is a multiple of the right one, if it is."""
-    large = np.abs(right) > 1e-3 * np.max(np.abs(right))
-    if not large.any():
-        return ""
-    ratios = analytic[large] / right[large]
-    factor = float(np.mean(ratios))
-    if not np.allclose(analytic, factor * right, rtol=1e-6, atol=1e-9 * np.max(np.abs(right))):
-        return ""
-    return f"analytic is {factor:.6g} times the gradient throughout"
 
 
 def _faulty_row(

@@ -24,12 +24,16 @@ from .report import number, place
 
 Array = NDArray[np.float64]
 Function = Callable[..., Any]
+#: The outputs at a distance along a line, or None where the function has no value.
+Line = Callable[[float], Array | None]
 
 #: The first step, relative to the scale of what is moved. Three extrapolations leave a truncation
 #: error of about its sixth power, as large as float64's rounding error.
 _STEP = 2.0**-6
 #: How often the window of steps may shrink, eightfold each time.
 _WINDOWS = 9
+#: How often it may grow instead, where rounding error is all that blurs it.
+_WIDER = 3
 #: Relative error bar at which a slope needs no smaller steps.
 _SETTLED = 1e-9
 
@@ -266,7 +270,8 @@ def scales(x: Array) -> Array:
 def signed(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Random numbers of either sign, between 1/2 and 3/2 in size."""
     sizes: Array = np.asarray(random.uniform(0.5, 1.5, shape))
-    return sizes * random.choice([-1.0, 1.0], shape)
+    signs: Array = np.asarray(random.choice([-1.0, 1.0], shape))
+    return sizes * signs
 
 
 def _flat(outputs: list[Any]) -> Array:
@@ -297,7 +302,8 @@ class Slope:
     Attributes:
         value: the two-sided derivative, or the one-sided one at the edge of the domain; NaN if
             nothing could be measured.
-        error: how far it may be off, by the steps' disagreement and the value's rounding error.
+        error: how far it (at a kink: the one-sided ones) may be off, by the disagreement of the
+            steps and the rounding error of the function's value.
         left, right: the one-sided derivatives.
         kink: whether these two disagree.
     """
@@ -306,80 +312,89 @@ class Slope:
     error: float
     left: float
     right: float
-    kink: bool
+    kink: bool = False
 
 
 @dataclass(frozen=True)
 class _Window:
+    """What one window of steps gives.
+
+    Attributes:
+        slope: the derivative.
+        doubt: its error, a gap between the one-sided derivatives included: a kink anywhere inside
+            the window falsifies the two-sided one without disturbing its extrapolation.
+        noise: the part of the error that comes from rounding.
+    """
+
     slope: Slope
+    doubt: float
     noise: float
 
 
-def slope(line: Callable[[float], Array | None], point: Point, step: float) -> Slope:
+def slope(line: Line, point: Point, step: float) -> Slope:
     """The derivative at 0 of the weighted outputs along ``line``.
 
-    Windows of shrinking steps are tried until one settles, or rounding error takes over; the one
-    with the smallest error bar is the answer.
+    Windows of shrinking steps are tried until one settles, or rounding error takes over; where
+    rounding is all that blurs the first, larger ones. The one of least doubt is the answer.
 
     Args:
         line: a number to the outputs there; None where there are none.
         point: whose value is that at 0, with weights and rounding errors.
-        step: the first, and largest, step.
+        step: the first step.
     """
-    best: _Window | None = None
     touched = np.zeros(point.value.shape, bool)
+    best: _Window | None = None
+    h = step
     for _ in range(_WINDOWS):
-        with np.errstate(all="ignore"):
-            window = _window(line, point, step, touched)
+        window = _window(line, point, h, touched)
         if window is None:
-            step /= 64
+            h /= 64
             continue
-        if best is None or window.slope.error < best.slope.error:
+        if best is None or window.doubt < best.doubt:
             best = window
-        settled = best.slope.error <= _SETTLED * abs(best.slope.value)
-        if settled or 8 * window.noise >= best.slope.error:  # the next window's rounding error
+        if _is_settled(best) or 8 * window.noise >= best.doubt:  # the next one's rounding error
             break
-        step /= 8
-    return best.slope if best is not None else Slope(*[np.nan] * 4, kink=False)
+        h /= 8
+    if best is None:
+        return Slope(np.nan, np.nan, np.nan, np.nan)
+    h = step
+    for _ in range(_WIDER):
+        if _is_settled(best) or best.doubt > 4 * best.noise or not touched.any():
+            break
+        h *= 8
+        window = _window(line, point, h, touched)
+        if window is None or window.doubt >= best.doubt:
+            break
+        best = window
+    return best.slope
 
 
-def _window(
-    line: Callable[[float], Array | None], point: Point, step: float, touched: NDArray[np.bool_]
-) -> _Window | None:
+def _is_settled(window: _Window) -> bool:
+    return window.doubt <= _SETTLED * abs(window.slope.value)
+
+
+def _window(line: Line, point: Point, step: float, touched: NDArray[np.bool_]) -> _Window | None:
     """Differences at steps h, h/2 and h/4, extrapolated; None if both sides lack a value."""
     steps = [step, step / 2, step / 4]
-    ahead = _side(line, steps)
-    behind = _side(line, [-h for h in steps])
-    if ahead is None and behind is None:
-        return None
-    size = np.abs(point.value)
-    for outputs in (ahead, behind):
-        if outputs is not None:
-            touched |= outputs[0] != point.value
-            size = np.maximum(size, np.abs(outputs[0]))
-    # An output that no step has changed does not round differently either. If none has changed,
-    # any change may have been lost in rounding.
-    seen = touched if touched.any() else np.ones_like(touched)
-    rounding = 4 * _norm((point.epsilon * point.weights * size)[seen])
-    noise = rounding / steps[-1]
-
-    left, left_error = _one_sided(behind, [-h for h in steps], point)
-    right, right_error = _one_sided(ahead, steps, point)
-    if ahead is None or behind is None:
-        value, error = (left, left_error) if ahead is None else (right, right_error)
-        return _Window(Slope(value, error + 4 * noise, value, value, False), noise)
-
-    rates = [
-        float(point.weights @ (a - b)) / (2 * h)
-        for a, b, h in zip(ahead, behind, steps, strict=True)
-    ]
-    wide, narrow = ((4 * b - a) / 3 for a, b in zip(rates, rates[1:], strict=False))
-    value = (16 * narrow - wide) / 15
-    kink = abs(right - left) > 4 * (left_error + right_error) + 20 * noise
-    return _Window(Slope(value, abs(narrow - wide) + noise, left, right, kink), noise)
+    with np.errstate(all="ignore"):
+        ahead = _side(line, steps)
+        behind = _side(line, [-h for h in steps])
+        noise = _rounding(point, ahead, behind, touched) / steps[-1]
+        left, left_error = _one_sided(behind, [-h for h in steps], point)
+        right, right_error = _one_sided(ahead, steps, point)
+        if ahead is None and behind is None:
+            return None
+        if ahead is None or behind is None:
+            value, error = (left, left_error) if ahead is None else (right, right_error)
+            return _Window(Slope(value, error + 4 * noise, value, value), error + 4 * noise, noise)
+        value, error, gap = _two_sided(ahead, behind, steps, point)
+    kink = gap > 4 * (left_error + right_error) + 20 * noise
+    doubt = error + noise + max(0.0, gap - 2 * noise)
+    shown = left_error + right_error + 4 * noise if kink else doubt
+    return _Window(Slope(value, shown, left, right, kink), doubt, noise)
 
 
-def _side(line: Callable[[float], Array | None], steps: list[float]) -> list[Array] | None:
+def _side(line: Line, steps: list[float]) -> list[Array] | None:
     """The outputs at each step, or None if they are not finite everywhere."""
     found: list[Array] = []
     for h in steps:
@@ -388,6 +403,26 @@ def _side(line: Callable[[float], Array | None], steps: list[float]) -> list[Arr
             return None
         found.append(outputs)
     return found
+
+
+def _rounding(
+    point: Point,
+    ahead: list[Array] | None,
+    behind: list[Array] | None,
+    touched: NDArray[np.bool_],
+) -> float:
+    """The rounding error of the weighted outputs; ``touched`` collects those that ever change.
+
+    An output that no step has changed does not round differently either. If none has changed, any
+    change may have been lost in rounding.
+    """
+    size = np.abs(point.value)
+    for outputs in (ahead, behind):
+        if outputs is not None:
+            touched |= outputs[0] != point.value
+            size = np.maximum(size, np.abs(outputs[0]))
+    seen = touched if touched.any() else np.ones_like(touched)
+    return 4 * _norm((point.epsilon * point.weights * size)[seen])
 
 
 def _one_sided(
@@ -402,6 +437,24 @@ def _one_sided(
     first_order = 2 * c - b
     second_order = (4 * first_order - (2 * b - a)) / 3
     return second_order, abs(second_order - first_order)
+
+
+def _two_sided(
+    ahead: list[Array], behind: list[Array], steps: list[float], point: Point
+) -> tuple[float, float, float]:
+    """The two-sided derivative, its error bar, and the gap between the one-sided derivatives.
+
+    The two-sided differences are a series in even powers of the step, the gaps one in odd powers.
+    """
+    rates: list[float] = []
+    gaps: list[float] = []
+    for a, b, h in zip(ahead, behind, steps, strict=True):
+        rates.append(float(point.weights @ (a - b)) / (2 * h))
+        gaps.append(float(point.weights @ ((a - point.value) + (b - point.value))) / h)
+    wide, narrow = (4 * rates[1] - rates[0]) / 3, (4 * rates[2] - rates[1]) / 3
+    value = (16 * narrow - wide) / 15
+    gap = (8 * (2 * gaps[2] - gaps[1]) - (2 * gaps[1] - gaps[0])) / 7
+    return value, abs(narrow - wide), abs(gap)
 
 
 def _norm(x: Array) -> float:

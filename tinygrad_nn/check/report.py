@@ -24,10 +24,11 @@ def relative_error(a: Any, n: Any, floor: float = FLOOR) -> Any:
     """|a - n| / max(floor, |a| + |n|), entry by entry: 0 if equal, at most 1.
 
     Args:
-        a, n: numbers or arrays of the same shape.
+        a: numbers or arrays.
+        n: the same, to compare them with.
         floor: below it the error counts as absolute; also the value of 0/0.
 
-    Source: CS231n, "Neural Networks Part 3: Learning and Evaluation", as its assignments compute it.
+    Source: CS231n, "Neural Networks Part 3: Learning and Evaluation", as in its assignments.
     """
     return np.abs(a - n) / np.maximum(floor, np.abs(a) + np.abs(n))
 

@@ -17,8 +17,8 @@ def clip(
     a_max: Any = None,
     out: Any = None,
     *,
-    min: Any = None,  # noqa: A002 (NumPy's name)
-    max: Any = None,  # noqa: A002
+    min: Any = None,
+    max: Any = None,
     **rest: Any,
 ) -> Any:
     """min(max(a, low), high); at a bound that is a constant the derivative is 0."""

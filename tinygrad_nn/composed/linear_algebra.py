@@ -16,7 +16,7 @@ from .table import TABLE, arrayed, axes_of, composes, refuse
 
 
 @composes(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Vector norms of any order, and the Frobenius, 1 and infinity norms of matrices."""
     axes = axes_of(x, axis)
     if ord is None:
@@ -28,7 +28,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return _matrix_norm(x, ord, axes, keepdims)
 
 
-def _matrix_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noqa: A002
+def _matrix_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:
     if ord == "fro":
         return _vector_norm(x, 2, axes, keepdims)
     if ord not in (1, -1, np.inf, -np.inf):
@@ -42,7 +42,7 @@ def _matrix_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noqa: A
     return extreme if keepdims else np.squeeze(extreme, axis=axes)
 
 
-def _vector_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:  # noqa: A002
+def _vector_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:
     if isinstance(ord, str):
         raise ValueError(f"Invalid norm order '{ord}' for vectors")
     if ord == 2:
@@ -65,14 +65,14 @@ def vector_norm(
     *,
     axis: Any = None,
     keepdims: bool = False,
-    ord: Any = 2,  # noqa: A002
+    ord: Any = 2,
 ) -> Any:
     """The norm of all entries, or along axes."""
     return _vector_norm(x, ord, axes_of(x, axis), keepdims)
 
 
 @composes(np.linalg.matrix_norm)
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """The norm of each matrix of a stack."""
     return np.linalg.norm(x, ord, (-2, -1), keepdims)
 

@@ -142,7 +142,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 
 
 @composes(np.tile)
-def tile(A: Any, reps: Any) -> Any:  # noqa: N803 (NumPy's name)
+def tile(A: Any, reps: Any) -> Any:
     """The whole array several times along each axis."""
     reps = (reps,) if isinstance(reps, (int, np.integer)) else tuple(int(n) for n in reps)
     ndim = max(A.ndim, len(reps))

@@ -33,7 +33,7 @@ def given(value: Any) -> bool:
 
 
 def refuse(name: str, **options: Any) -> None:
-    """Raise for those of the ``options`` that were given: a recorded operation cannot honour them."""
+    """Raise for those of the ``options`` that were given: what is recorded cannot honour them."""
     for option, value in options.items():
         if given(value):
             raise NoRuleError(

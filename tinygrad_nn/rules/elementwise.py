@@ -101,7 +101,7 @@ rule(np.degrees, lambda g, y, x: g * (180 / math.pi), shape_only=(0, OUTPUT))
 
 
 def _ratio(a: Any, y: Any) -> Any:
-    """a / y, and 0 where y = 0: the derivative that a cone is given at its tip."""
+    """The quotient, and 0 where y = 0: the derivative that a cone is given at its tip."""
     return a / np.where(y == 0, 1, y)
 
 

@@ -32,9 +32,8 @@ def setitem(x: Any, value: Any, *index: Any) -> Any:
 def scatter_add(value: Any, shape: tuple[int, ...], *index: Any) -> Any:
     """Zeros of ``shape`` to which ``value`` is added at ``index``, repeated entries repeatedly."""
     out = np.zeros_like(value, shape=shape)
-    if all(_is_basic(i) for i in index):
-        out[index] = value
-    elif isinstance(out, np.ndarray) and _picks_rows(index, shape):
+    basic = all(_is_basic(i) for i in index)
+    if basic or (isinstance(out, np.ndarray) and _picks_rows(index, shape)):
         out[index] = value
     else:
         np.add.at(out, index, value)

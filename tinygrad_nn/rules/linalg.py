@@ -13,7 +13,7 @@ import numpy as np
 from .registry import OUTPUT, constant, operation, rule
 
 
-def mT(x: Any) -> Any:
+def mT(x: Any) -> Any:  # noqa: N802 (ndarray's name)
     """The transpose of each matrix of a stack."""
     return x.swapaxes(-1, -2)
 
@@ -231,13 +231,13 @@ rule(np.linalg.cholesky, _cholesky, shape_only=(0,))
 
 @operation
 def logabsdet(a: Any) -> Any:
-    """log |det a| of each matrix of a stack (..., n, n): the smooth half of np.linalg.slogdet."""
+    """The logarithm of |det a| of each matrix of a stack (..., n, n): the smooth half of np.linalg.slogdet."""
     return np.linalg.slogdet(a)[1]
 
 
 @operation
 def sign_of_det(a: Any) -> Any:
-    """The sign of the determinant of each matrix of a stack: the constant half of np.linalg.slogdet."""
+    """The sign of det a of each matrix of a stack: the constant half of np.linalg.slogdet."""
     return np.linalg.slogdet(a)[0]
 
 

@@ -35,7 +35,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 @operation
 def log_softmax(x: Any, axis: int = -1) -> Any:
-    """x - logsumexp(x) along ``axis``: the logarithm of the softmax."""
+    """The logarithm of the softmax, x - logsumexp(x), along ``axis``."""
     shifted = x - np.max(x, axis=axis, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
