@@ -94,8 +94,8 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
 
 def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Function, Any]:
     inner = derivatives_recorded()
-    inputs = tree.map_leaves(_input, primals)
-    starts = tree.leaves(inputs)
+    starts = [_input(x) for x in tree.leaves(primals)]
+    inputs = tree.fill(primals, iter(starts))
     nodes = [t._node for t in starts]
     with transforming():
         out = f(*inputs)
@@ -106,7 +106,7 @@ def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Functio
         lift = derivatives_recorded()
         seeds = _cotangents(tree.leaves(results), tree.leaves(cotangent), lift)
         roots = [(t._node, s) for t, s in seeds if t.requires_grad]
-        grads = walk(roots, wanted=set(nodes), lift=lift)
+        grads = walk(roots, nodes, lift)
         finish = _lifted if lift else _finished
         return tree.fill(inputs, iter([finish(grads, t) for t in starts]))
 
@@ -127,7 +127,8 @@ def _input(x: Any) -> Tensor:
             t._node.requires_grad = True
         return t  # type: ignore[no-any-return]
     value = x if hasattr(x, "__array_function__") else np.asarray(x)[()]
-    _check_float(value)
+    if value.dtype.kind != "f":
+        _check_float(value)
     return wrap(value, leaf(value, True))
 
 

@@ -10,7 +10,7 @@ from .errors import DataError, LabelError, ShapeError
 from .node import underline_frame, user_frame
 from .rules import neural
 from .rules.neural import pick
-from .tensor import Tensor
+from .tensor import Tensor, record
 
 
 def cross_entropy(scores: Any, labels: Any) -> Any:
@@ -28,7 +28,10 @@ def cross_entropy(scores: Any, labels: Any) -> Any:
         DataError: an empty batch.
         ShapeError: scores that do not have two axes.
     """
-    return neural.cross_entropy(scores, _checked(scores, labels))
+    labels = _checked(scores, labels)
+    if isinstance(scores, Tensor):  # neural.cross_entropy would come to this, a little later
+        return record(neural.cross_entropy, (scores, labels))
+    return neural.cross_entropy(scores, labels)
 
 
 def hinge_loss(scores: Any, labels: Any, margin: float = 1.0) -> Any:

@@ -7,6 +7,7 @@ counting. Imports: rules, provenance, errors.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from contextvars import ContextVar, Token
@@ -33,6 +34,7 @@ class Node:
         keywords: static keyword arguments, or None.
         value: the output, or a stand-in for it.
         requires_grad: whether a gradient flows through here.
+        order: its number in the order of creation, by which the backward walk goes.
         code, offset: the caller's code object and instruction; ``provenance.place`` reads them.
         handle: for a leaf a weak reference to its tensor, else None.
     """
@@ -45,6 +47,7 @@ class Node:
         "inputs",
         "keywords",
         "offset",
+        "order",
         "requires_grad",
         "value",
     )
@@ -54,6 +57,7 @@ class Node:
     keywords: dict[str, Any] | None
     value: Any
     requires_grad: bool
+    order: int
     code: CodeType | None
     offset: int
     handle: Any
@@ -61,6 +65,10 @@ class Node:
     def __repr__(self) -> str:
         name = getattr(self.function, "__name__", "leaf")
         return f"<Node {name} {self.value.dtype}{list(self.value.shape)}>"
+
+
+#: Numbers for nodes.
+ORDER = itertools.count(1)
 
 
 def leaf(value: Any, requires_grad: bool, handle: Any = None, frame: FrameType | None = None) -> Node:
@@ -71,6 +79,7 @@ def leaf(value: Any, requires_grad: bool, handle: Any = None, frame: FrameType |
     node.keywords = None
     node.value = value
     node.requires_grad = requires_grad
+    node.order = next(ORDER)
     node.handle = handle
     node.code, node.offset = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
     return node

@@ -26,9 +26,11 @@ from .methods import ArrayMethods
 from .node import (
     LARGE,
     MODE,
+    ORDER,
     SMALL,
     Guard,
     Node,
+    Tape,
     function_name,
     is_internal,
     leaf,
@@ -225,6 +227,8 @@ class Tensor(InPlace, Operators, ArrayMethods):
         return HANDLERS[np.ufunc](ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if not kwargs and function in _REDUCE and len(args) == 1:
+            return record(function, args, None, _REDUCE[function])
         handler = HANDLERS.get(function)
         if handler is None:
             return HANDLERS[Any](function, args, kwargs)
@@ -348,6 +352,14 @@ def _transposed(x: Any) -> Any:
     return x.T
 
 
+#: Reductions to a single number, which need no handler; ndarray's own methods are the faster ones.
+_REDUCE: dict[Function, Function] = {
+    np.sum: lambda x: x.sum(),
+    np.max: lambda x: x.max(),
+    np.min: lambda x: x.min(),
+}
+
+
 # --- recording --------------------------------------------------------------------------------
 
 
@@ -368,31 +380,34 @@ def record(
     values: list[Any] = []
     inputs: list[Any] = []
     carriers = 0
-    constants = False
+    care = False  # whether something must be protected, or need not be kept
     for a in args:
         if isinstance(a, Tensor):
             if a._view is not None:
                 a._refresh()
-            values.append(a._value)
+            v = a._value
+            values.append(v)
             node = a._node
             inputs.append(node)
             if node is None:
-                constants = True
-            elif node.requires_grad:
-                carriers += 1
+                care = True
+            else:
+                if node.requires_grad:
+                    carriers += 1
+                if type(v) is np.ndarray and v.nbytes > LARGE:
+                    care = True
         else:
             if type(a) is list:
                 a = np.asarray(a)
             values.append(a)
             inputs.append(None)
-            constants = True
+            if type(a) is np.ndarray:
+                care = True
     rule = RULES.get(function)
     mode = MODE.get()
-    tape = mode.tape
-    needs = carriers > 0 and mode.grad
     residual = None
     try:
-        if rule is not None and rule.residual is not None and needs and tape is None:
+        if rule is not None and rule.residual is not None and carriers and mode.tape is None:
             value, residual = rule.residual(*values, **(keywords or {}))
         elif keywords is None:
             value = (compute or function)(*values)
@@ -403,72 +418,111 @@ def record(
     t: Tensor = _new_tensor(Tensor)
     t._value = value
     t._view = None
-    if not needs and tape is None:
-        t._node = None
-    else:
-        frame: FrameType | None = sys._getframe(2)
-        if is_internal(frame.f_code.co_filename):  # type: ignore[union-attr]
-            frame = user_frame(3)
+    if mode.tape is not None:
+        t._node = _traced(mode.tape, function, rule, values, inputs, keywords, value, carriers)
+    elif carriers and mode.grad:
         if rule is None:
-            if needs and function not in CONSTANTS:
-                raise no_rule(function, frame)
-            needs = False
-        node = _new_node(Node)
-        if tape is not None:
-            tape.nodes.append(node)
-            _copy_constants(values, inputs)
-        elif rule is not None:
-            if constants or rule.drop_inputs:
-                _spare_inputs(rule, values, inputs)
-            if carriers == 1 and rule.alone is not None:
-                _spare_carrier(values, inputs)
-            if residual is not None:
-                values.append(residual)
-            if rule.drop_output and value.nbytes > LARGE:
-                value = stand_in(value)
-        node.function = function
-        node.inputs = tuple(inputs)
-        node.arguments = tuple(values)
-        node.keywords = keywords
-        node.value = value
-        node.requires_grad = needs
-        node.handle = None
-        node.code, node.offset = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
-        t._node = node
+            t._node = _zero_derivative(function)
+        else:
+            if (
+                care
+                or residual is not None
+                or (type(value) is np.ndarray and value.nbytes > LARGE)
+            ):
+                value = _spare_memory(rule, values, inputs, value, carriers, residual)
+            t._node = _node(function, values, inputs, keywords, value, True)
+    else:
+        t._node = None
     if rule is not None and rule.view:
         attach(t, function, args, keywords)
     return t
 
 
-def _copy_constants(values: list[Any], inputs: list[Any]) -> None:
-    """Make a traced program independent of the arrays that it was recorded with."""
+def _node(
+    function: Function,
+    values: list[Any],
+    inputs: list[Any],
+    keywords: dict[str, Any] | None,
+    value: Any,
+    requires_grad: bool,
+) -> Node:
+    """The node of an operation, with the place in the user's program that asked for it."""
+    node = _new_node(Node)
+    node.function = function
+    node.inputs = tuple(inputs)
+    node.arguments = tuple(values)
+    node.keywords = keywords
+    node.value = value
+    node.requires_grad = requires_grad
+    node.order = next(ORDER)
+    node.handle = None
+    frame: FrameType | None = sys._getframe(3)
+    if is_internal(frame.f_code.co_filename):  # type: ignore[union-attr]
+        frame = user_frame(4)
+    if frame is None:
+        node.code, node.offset = None, 0
+    else:
+        node.code, node.offset = frame.f_code, frame.f_lasti
+    return node
+
+
+def _traced(
+    tape: Tape,
+    function: Function,
+    rule: Rule | None,
+    values: list[Any],
+    inputs: list[Any],
+    keywords: dict[str, Any] | None,
+    value: Any,
+    carriers: int,
+) -> Node:
+    """The node of an operation in a traced program: with copies of its constants, on the tape."""
+    if rule is None and carriers:
+        _zero_derivative(function)
     for i, v in enumerate(values):
         if inputs[i] is None and type(v) is np.ndarray:
             values[i] = v.copy()
+    needs = rule is not None and carriers > 0 and MODE.get().grad
+    node = _node(function, values, inputs, keywords, value, needs)
+    tape.nodes.append(node)
+    return node
 
 
-def _spare_carrier(values: list[Any], inputs: list[Any]) -> None:
-    """Replace the one argument that carries the gradient by its stand-in."""
-    for i, node in enumerate(inputs):
-        if type(node) is Node and values[i].nbytes > LARGE:
-            values[i] = stand_in(values[i])
+def _zero_derivative(function: Function) -> None:
+    """No node for a function of zero derivative; raise for one whose derivative is not known."""
+    if function not in CONSTANTS:
+        raise no_rule(function, user_frame(3))
 
 
-def _spare_inputs(rule: Rule, values: list[Any], inputs: list[Any]) -> None:
-    """Replace what the rule does not read by stand-ins; protect the constants that it does read."""
+def _spare_memory(
+    rule: Rule,
+    values: list[Any],
+    inputs: list[Any],
+    value: Any,
+    carriers: int,
+    residual: Any,
+) -> Any:
+    """Replace what the rules do not read by stand-ins; protect the constants that they do read."""
     for i in rule.drop_inputs:
         if i < len(values):
             v = values[i]
             if type(v) is np.ndarray and v.nbytes > LARGE:
                 values[i] = stand_in(v)
     for i, node in enumerate(inputs):
-        if node is None:
-            v = values[i]
-            if type(v) is np.ndarray and any(v.strides):
+        v = values[i]
+        if type(v) is np.ndarray:
+            if node is None:
                 if v.nbytes <= SMALL:
                     values[i] = v.copy()
-                else:
+                elif any(v.strides):  # not a stand-in
                     inputs[i] = Guard(v)
+            elif rule.alone is not None and carriers == 1 and v.nbytes > LARGE:
+                values[i] = stand_in(v)  # such rules do not read the one argument that varies
+    if residual is not None:
+        values.append(residual)
+    if rule.drop_output and value.nbytes > LARGE:
+        return stand_in(value)
+    return value
 
 
 def no_rule(function: Function, frame: FrameType | None) -> NoRuleError:

@@ -47,4 +47,16 @@ def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
 
 def fill(tree: Any, values: Iterator[Any]) -> Any:
     """The same structure with its leaves replaced, in order, by ``values``."""
-    return map_leaves(lambda _: next(values), tree)
+    if isinstance(tree, dict):
+        return {
+            key: fill(value, values)
+            if value is None or isinstance(value, (dict, list, tuple))
+            else next(values)
+            for key, value in tree.items()
+        }
+    if not isinstance(tree, (list, tuple)):
+        return None if tree is None else next(values)
+    branches = [fill(value, values) for value in tree]
+    if isinstance(tree, list):
+        return branches
+    return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)

@@ -1,8 +1,10 @@
 """The backward walk: from one node to the leaves below it, in reverse order of the computation.
 
-One loop serves every use. On arrays it is the eager backward pass; with ``lift`` the same rules run
-on tensors, so that the gradient is itself recorded (second derivatives, traced gradients). The
-loop is iterative, keeps gradients of its own, and drops each as soon as it has been passed on.
+Nodes are numbered as they are made, so the youngest node that has a gradient has all of it: a heap
+gives the order, with no search of the graph beforehand. One loop serves every use. On arrays it is
+the eager backward pass; with ``lift`` the same rules run on tensors, so that the gradient is itself
+recorded (second derivatives, traced gradients). It keeps gradients of its own, and drops each as
+soon as it has been passed on.
 
 Imports: node, tensor, rules (the registry).
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -24,48 +27,48 @@ from .tensor import Tensor, wrap
 
 def walk(
     roots: Iterable[tuple[Node, Any]],
-    wanted: set[Node] | None = None,
+    wanted: Iterable[Node] = (),
     lift: bool = False,
     keep: dict[Node, Any] | None = None,
 ) -> dict[Node, Any]:
-    """The gradient with respect to each leaf (or each ``wanted`` node) below the roots.
+    """The gradient with respect to each leaf (and each ``wanted`` node) below the roots.
 
     Args:
         roots: nodes, each with the gradient that comes into it, of its value's shape.
-        wanted: where to stop, and what to return; by default all leaves that require a gradient.
-            Only what leads to them is walked.
+        wanted: where to stop. What is older than all of these cannot depend on them, and is not
+            walked; by default the walk goes down to the leaves.
         lift: whether the gradients are tensors, recorded as they are computed.
         keep: if given, filled with the gradient of every node passed.
     """
+    wanted = set(wanted)
+    oldest = min((node.order for node in wanted), default=0)
     grads: dict[Node, Any] = {}
     for node, g in roots:
         grads[node] = grads[node] + g if node in grads else g
-    uses = _count_uses(grads, None)
-    reach = None
-    if wanted is not None and not all(n in wanted for n in uses if n.function is None):
-        reach = _reaching(uses, wanted)
-        uses = _count_uses([n for n in grads if n in reach], reach)
-    ready = [node for node, count in uses.items() if count == 0]
+    heap = [(-node.order, node) for node in grads]
+    heapify(heap)
     found: dict[Node, Any] = {}
-    while ready:
-        node = ready.pop()
+    while heap:
+        node = heappop(heap)[1]
         g = grads.pop(node)
         if keep is not None:
             keep[node] = g
         function, inputs, args, y = node.function, node.inputs, node.arguments, node.value
-        if function is None or (wanted is not None and node in wanted):
+        if function is None or node in wanted:
             found[node] = g
             if function is None:
                 continue
         rule = RULES[function]
-        vjps = _vjps(rule, inputs)
+        vjps = _vjps(rule, node) if rule.special or len(rule.vjps) < len(inputs) else rule.vjps
         if lift:
             args, y = _lifted(node)
         keywords = node.keywords
         for vjp, parent, x in zip(vjps, inputs, args):  # noqa: B905 (a residual may follow)
-            if parent not in uses:
-                if type(parent) is Guard:
+            if type(parent) is not Node:
+                if parent is not None:
                     parent.check(node)
+                continue
+            if not parent.requires_grad or parent.order < oldest:
                 continue
             if vjp is None:
                 raise _no_derivative(node, x)
@@ -78,54 +81,18 @@ def walk(
                 grads[parent] = _add(grads.pop(parent), gi)
             else:
                 grads[parent] = gi
-            count = uses[parent] = uses[parent] - 1
-            if not count:
-                ready.append(parent)
+                heappush(heap, (-parent.order, parent))
     return found
 
 
-def _vjps(rule: Rule, inputs: tuple[Any, ...]) -> Sequence[Vjp | None]:
-    """The rules for a node's arguments."""
-    if rule.alone is not None and _is_alone(inputs):
-        return rule.alone
+def _vjps(rule: Rule, node: Node) -> Sequence[Vjp | None]:
+    """The rules for a node's arguments, where it takes a look at the arguments to tell."""
+    n = len(node.inputs)
     if rule.variadic is not None:
-        return [partial(rule.variadic, argnum) for argnum in range(len(inputs))]
-    if len(rule.vjps) < len(inputs):
-        return rule.vjps + (None,) * (len(inputs) - len(rule.vjps))
-    return rule.vjps
-
-
-def _count_uses(roots: Iterable[Node], reach: set[Node] | None) -> dict[Node, int]:
-    """Every node below the roots, with the number of times that it is an argument there."""
-    uses = dict.fromkeys(roots, 0)
-    stack = list(uses)
-    while stack:
-        for parent in stack.pop().inputs:
-            if parent is None or type(parent) is not Node:
-                continue
-            if parent in uses:
-                uses[parent] += 1
-            elif parent.requires_grad if reach is None else parent in reach:
-                uses[parent] = 1
-                stack.append(parent)
-    return uses
-
-
-def _reaching(uses: dict[Node, int], wanted: set[Node]) -> set[Node]:
-    """Those of the nodes from which a wanted one can be reached."""
-    users: dict[Node, list[Node]] = {}
-    for node in uses:
-        for parent in node.inputs:
-            if type(parent) is Node:
-                users.setdefault(parent, []).append(node)
-    reach = {node for node in wanted if node in uses}
-    stack = list(reach)
-    while stack:
-        for user in users.get(stack.pop(), ()):
-            if user not in reach:
-                reach.add(user)
-                stack.append(user)
-    return reach
+        return [partial(rule.variadic, argnum) for argnum in range(n)]
+    carriers = sum(type(i) is Node and i.requires_grad for i in node.inputs)
+    vjps = rule.alone if rule.alone is not None and carriers == 1 else rule.vjps
+    return vjps + (None,) * (n - len(vjps))
 
 
 def _lifted(node: Node) -> tuple[tuple[Any, ...], Tensor]:
@@ -135,11 +102,6 @@ def _lifted(node: Node) -> tuple[tuple[Any, ...], Tensor]:
         for a, i in zip(node.arguments, node.inputs, strict=False)  # without a residual
     )
     return args, wrap(node.value, node)
-
-
-def _is_alone(inputs: tuple[Any, ...]) -> bool:
-    """Whether only one argument carries a gradient."""
-    return sum(type(i) is Node and i.requires_grad for i in inputs) == 1
 
 
 def _references(x: Any) -> int:
@@ -180,7 +142,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum ``g`` over the axes along which a value of ``shape`` was broadcast to g's shape."""
     extra = g.ndim - len(shape)
     if extra > 0:
-        g = g.sum(axis=0) if extra == 1 else g.sum(axis=tuple(range(extra)))
+        g = g.sum(axis=0 if extra == 1 else tuple(range(extra)))
+        if g.shape == shape:
+            return g
     elif extra < 0:  # a scalar gradient for an array of one entry
         return np.broadcast_to(g, shape)
     axes = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)

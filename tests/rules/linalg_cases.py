@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinygrad_nn.rules.linalg import logabsdet, sign_of_det  # noqa: F401
-
-from .cases import apart, case, matrices, normal
+from tests.rules.cases import apart, case, matrices, normal
+from tinygrad_nn.rules.linalg import logabsdet
 
 MATMUL = (
     ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)),
@@ -52,7 +51,8 @@ EINSUM = (
     (",i->i", (), (3,)), ("ij,kj->ik", (2, 1), (4, 3)), ("ij,j,k->ik", (2, 3), (3,), (4,)),
     ("i,ij,j", (2,), (2, 3), (3,)), ("...,...", (2, 3), (3,)), ("ij,kl->", (2, 2), (2, 3)),
     (" i j , j -> i ", (2, 3), (3,)), ("a...b,b...->...a", (2, 4, 3), (3, 4)), ("->", ()),
-    ("ij...,jk...->ik...", (2, 3, 2), (3, 2, 1)), ("iii->i", (2, 2, 2)), ("ii,ii->i", (2, 2), (2, 2)),
+    ("ij...,jk...->ik...", (2, 3, 2), (3, 2, 1)), ("iii->i", (2, 2, 2)),
+    ("ii,ii->i", (2, 2), (2, 2)),
 )  # fmt: skip
 for subscripts, *shapes in EINSUM:
     case(
@@ -80,8 +80,8 @@ case(np.einsum, normal(2, 3), via=lambda a: np.einsum("ij,j", a, [1.0, 2.0, 3.0]
 # --- linear algebra ---------------------------------------------------------------------------
 
 SOLVE = (
-    ((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (3,)), ((2, 3, 3), (2, 3, 4)), ((3, 3), (2, 3, 4)),
-    ((2, 1, 3, 3), (5, 3, 2)), ((1, 1), (1,)), ((2, 3, 3), (3, 2)),
+    ((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (3,)), ((2, 3, 3), (2, 3, 4)),
+    ((3, 3), (2, 3, 4)), ((2, 1, 3, 3), (5, 3, 2)), ((1, 1), (1,)), ((2, 3, 3), (3, 2)),
 )  # fmt: skip
 for a, b in SOLVE:
     case(np.linalg.solve, matrices(*a), normal(*b))
@@ -96,7 +96,13 @@ case(np.linalg.det, np.outer(np.arange(1.0, 4), np.arange(2.0, 5)), label="rank 
 case(np.linalg.det, np.stack([np.eye(3), np.diag([1.0, 1.0, 0.0])]), label="one singular")
 for n in (0, 1, 2, 5, -1, -2):
     case(np.linalg.matrix_power, matrices(2, 3, 3), n=n)
-case(np.linalg.multi_dot, normal(2, 3), normal(3, 4), normal(4), via=lambda *x: np.linalg.multi_dot(x))
+case(
+    np.linalg.multi_dot,
+    normal(2, 3),
+    normal(3, 4),
+    normal(4),
+    via=lambda *x: np.linalg.multi_dot(x),
+)
 
 for ord in (None, 1, 2, 3, 2.5, 0.5, -1, np.inf, -np.inf):
     case(np.linalg.norm, apart(4), ord=ord)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.rules.cases import apart, case, normal
 from tinygrad_nn.rules.indexing import getitem, scatter_add, setitem
-
-from .cases import apart, case, normal
 
 case(np.reshape, normal(2, 3), via=lambda x: np.reshape(x, (3, 2)))
 case(np.reshape, normal(2, 3), via=lambda x: np.reshape(x, -1))
@@ -70,7 +69,10 @@ case(np.concatenate, normal(2, 3), normal(1, 3), via=lambda *x: np.concatenate(x
 case(np.concatenate, normal(2, 3), normal(2, 1), via=lambda *x: np.concatenate(x, axis=-1))
 case(np.concatenate, normal(2, 3), normal(2), via=lambda *x: np.concatenate(x, axis=None))
 case(
-    np.concatenate, normal(3), via=lambda x: np.concatenate([np.ones(2), x, [4.0], x]), float32=False
+    np.concatenate,
+    normal(3),
+    via=lambda x: np.concatenate([np.ones(2), x, [4.0], x]),
+    float32=False,
 )
 case(np.concatenate, normal(0, 2), normal(1, 2), via=lambda *x: np.concatenate(x))
 case(np.concatenate, normal(2, 2), via=lambda x: np.concatenate(x), label="of the rows")
@@ -87,7 +89,12 @@ case(np.column_stack, normal(2), normal(2, 3), via=lambda *x: np.column_stack(x)
 case(np.append, normal(2, 3), normal(2))
 case(np.append, normal(2, 3), normal(1, 3), axis=0)
 case(np.append, normal(2), via=lambda x: np.append([1.0, 2.0], x), float32=False)
-case(np.block, normal(2, 2), normal(2, 1), via=lambda a, b: np.block([[a, b], [b.T, [[1.0]]]]))
+case(
+    np.block,
+    normal(2, 2),
+    normal(2, 1),
+    via=lambda a, b: np.block([[a, b], [b.T, np.float32([[1.0]])]]),
+)
 case(np.block, normal(2), normal(), via=lambda a, b: np.block([a, b]))
 case(np.block, normal(2), via=lambda a: np.block([[a, a], [a, 2 * a]]))
 case(np.block, normal(2, 2), via=lambda a: np.block(a))
@@ -144,9 +151,7 @@ case(getitem, apart(2, 3, 4), via=lambda x: x[0, ..., None, ROWS])
 case(getitem, apart(2, 3, 2), via=lambda x: x[:, np.array([[True, False]] * 3)])
 case(getitem, apart(), via=lambda x: x[()])
 case(getitem, apart(), via=lambda x: x[None])
-case(
-    scatter_add, normal(3), via=lambda v: scatter_add(v, (4,), np.array([0, 2, 2])), numpy=False
-)
+case(scatter_add, normal(3), via=lambda v: scatter_add(v, (4,), np.array([0, 2, 2])), numpy=False)
 case(scatter_add, normal(2), via=lambda v: scatter_add(v, (3, 2), 1), numpy=False)
 case(
     scatter_add, normal(2), via=lambda v: scatter_add(v, (3,), np.array([True, False, True])),

@@ -1,6 +1,7 @@
 """Checks of gradients: autodiff against numeric differences and against hand-derived ones."""
 
-from .compare import CompareRow, Comparison, compare
+from .compare import compare
+from .comparison import CompareRow, Comparison
 from .gradcheck import GradientReport, GradientRow, gradcheck
 from .report import TinygradWarning
 

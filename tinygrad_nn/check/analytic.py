@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import DataError
-from .numeric import Function, fresh, is_float, parameter_names, plain
+from .numeric import Array, Function, fresh, is_float, parameter_names, plain
 
 
 def call_analytic(

@@ -14,8 +14,9 @@ class CompareRow:
     """What was found for one parameter.
 
     The relative errors are max |a - n| / max(1e-8, |a| + |n|) over the entries compared, NaN where
-    there is nothing to compare; the ``_absolute`` ones are max |a - n|. Entries at a kink, where
-    the numeric gradient is between two values, are left out of both.
+    there is nothing to compare; the ``_absolute`` ones are max |a - n|. Both leave out the entries
+    at a kink, where the numeric gradient is between two values, and those that agree but are too
+    small to be measured, beside the rounding error of the loss.
 
     Attributes:
         parameter: its name.
@@ -30,6 +31,7 @@ class CompareRow:
         agrees: whether the analytic and the autodiff gradient are both right.
         hint: what the difference looks like, such as "analytic is 2 times the numeric gradient".
         kinks: how many of the entries measured are at a kink.
+        small: how many are too small to be measured.
     """
 
     parameter: str
@@ -48,6 +50,7 @@ class CompareRow:
     numeric: float = np.nan
     hint: str = ""
     kinks: int = 0
+    small: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,12 +112,21 @@ class Comparison:
         return Table(headers, rows)
 
     def _lines(self) -> list[str]:
-        lines = [_detail(row) for row in self.rows if not np.isnan(row.autodiff) and not row.agrees]
-        lines += [
-            f"  {row.parameter}: {row.kinks} entries at a kink of the loss left out"
+        uncompared = ("wrong shape", "missing", "extra")
+        lines = [
+            _detail(row)
             for row in self.rows
-            if row.kinks
+            if not row.agrees and not row.verdict.startswith(uncompared)
         ]
+        for row in self.rows:
+            if row.kinks:
+                lines.append(
+                    f"  {row.parameter}: entries at a kink of the loss, left out: {row.kinks}"
+                )
+            if row.small:
+                lines.append(
+                    f"  {row.parameter}: entries too small to be measured, left out: {row.small}"
+                )
         return [*lines, *(f"  {note}" for note in self.notes), f"  numeric: {self.method}"]
 
 

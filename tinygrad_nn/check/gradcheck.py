@@ -5,8 +5,8 @@ Imports: judge, numeric, report, autodiff, errors, node.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from ..autodiff import vjp
 from ..errors import DataError, GradientError
 from ..node import underline_frame, user_frame
-from .judge import Finding, judge_direction, judge_entry, sample_entries
+from .judge import PATIENCE, Finding, confirmed, judge_direction, judge_entry, sample_entries
 from .numeric import (
     Array,
     Function,
@@ -45,7 +45,8 @@ class GradientRow:
         order: 1 for the gradient, 2 for the gradient's own derivative, and so on.
         argument: the expression that reaches it, ``params['W1']``.
         shape: its shape.
-        error: the largest relative error found, 0 if nothing was to be compared.
+        error: the largest relative error found, NaN if there was nothing to compare; entries at a
+            kink, and those too small beside the rounding error of the function's value, left out.
         index: where autodiff and numeric differ most, in units of what is allowed.
         autodiff, numeric: the two numbers there; NaN for an empty argument.
         checked: how: ``"all entries"`` or ``"2 directions, 16 entries"``.
@@ -180,6 +181,7 @@ class _Check:
     def __init__(self, run: Function, leaves: list[Array], point: Point | None = None) -> None:
         self.run = run
         self.point = point or Point(run, leaves)
+        self.patience = PATIENCE
         value, self.gradients = autodiff_gradients(run, self.point)
         slack = 1e3 * self.point.epsilon * (1 + np.abs(self.point.value))
         if value.shape == self.point.value.shape:
@@ -202,29 +204,48 @@ class _Check:
 
     def entry(self, i: int, index: tuple[int, ...]) -> Finding:
         """Compare one entry of leaf ``i``."""
-        found = judge_entry(self.gradients[i], index, self.point.entry(i, index))
-        if not found.kink or self.beside is None:
-            return found
-        gradient = self.beside.gradients[i]
-        return _settle(found, judge_entry(gradient, index, self.beside.point.entry(i, index)))
+
+        def look(check: _Check, factor: float) -> Finding:
+            measured = check.point.entry(i, index, factor)
+            return judge_entry(check.gradients[i], index, measured)
+
+        return self._find(look, lambda check: float(np.max(np.abs(check.gradients[i]))))
 
     def direction(self, i: int, direction: Array) -> Finding:
         """Compare the derivatives of leaf ``i`` along a direction."""
-        along = self.point.along(i, direction)
-        found = judge_direction(self.gradients[i], direction, along)
+
+        def look(check: _Check, factor: float) -> Finding:
+            measured = check.point.along(i, direction, factor)
+            return judge_direction(check.gradients[i], direction, measured)
+
+        return self._find(look, lambda check: float(np.sum(np.abs(check.gradients[i] * direction))))
+
+    def _find(
+        self, look: Callable[[_Check, float], Finding], usual: Callable[[_Check], float]
+    ) -> Finding:
+        """Look here and, at a kink, beside it as well: there a wrong rule cannot hide.
+
+        A rule may return at a kink what no one-sided derivative is (where sorted values tie, say),
+        but hardly a number larger than the ``usual`` ones beside it.
+        """
+        found = self._confirmed(look)
         if not found.kink or self.beside is None:
             return found
-        along = self.beside.point.along(i, direction)
-        return _settle(found, judge_direction(self.beside.gradients[i], direction, along))
+        beside = self.beside._confirmed(look)
+        if beside.kink or beside.lost:
+            return found
+        if beside.agrees:
+            return replace(
+                found, agrees=found.agrees or abs(found.autodiff) <= 2 * usual(self.beside)
+            )
+        return replace(beside, beside=True)
 
-
-def _settle(at_kink: Finding, beside: Finding) -> Finding:
-    """A kink's finding in the light of a point beside it, where a wrong rule cannot hide."""
-    if beside.agrees or beside.kink or beside.lost:
-        return at_kink
-    return Finding(
-        beside.autodiff, beside.numeric, beside.tolerance, agrees=False, kink=True, beside=True
-    )
+    def _confirmed(self, look: Callable[[_Check, float], Finding]) -> Finding:
+        found = look(self, 1.0)
+        if self.patience and not found.agrees:
+            found = confirmed(found, lambda factor: look(self, factor))
+            self.patience -= not found.agrees
+        return found
 
 
 def _examine(check: _Check, i: int, name: str, order: int) -> tuple[GradientRow, str]:
@@ -233,7 +254,7 @@ def _examine(check: _Check, i: int, name: str, order: int) -> tuple[GradientRow,
     shape = gradient.shape
     checked = "all entries" if gradient.size <= _SMALL else ""
     if not gradient.size:
-        return GradientRow(order, name, shape, 0.0, (), np.nan, np.nan, checked), ""
+        return GradientRow(order, name, shape, np.nan, (), np.nan, np.nan, checked), ""
     if not np.isfinite(gradient).all():
         index = first(~np.isfinite(gradient))
         return _unfinished(check, i, name, index, order)
@@ -273,22 +294,27 @@ def _row(
     along: list[Finding],
     checked: str,
 ) -> GradientRow:
+    floor = min(FLOOR, FLOOR * float(np.max(np.abs(gradient)))) or FLOOR
     kinks = [index for index, finding in entries.items() if finding.kink]
     note = f"kink at {at(kinks[0]) or name}" if kinks else ""
     if len(kinks) > 1:
         note = f"kink at {len(kinks)} entries"
     elif any(finding.kink for finding in along):
         note = "kink along a direction"
-    smooth = {index: finding for index, finding in entries.items() if not finding.kink}
+    counted = [d for d in (*entries.values(), *along) if not d.kink and d.is_resolved(floor)]
+    errors = [float(relative_error(d.autodiff, d.numeric, floor)) for d in counted]
+    smooth = [index for index in entries if index not in kinks]
     worst = max(smooth or entries, key=lambda index: entries[index].excess)
-    floor = min(FLOOR, FLOOR * float(np.max(np.abs(gradient)))) or FLOOR
-    error = max(
-        float(relative_error(finding.autodiff, finding.numeric, floor))
-        for finding in (*(smooth or entries).values(), *(d for d in along if not d.kink))
-    )
-    found = entries[worst]
     return GradientRow(
-        order, name, gradient.shape, error, worst, found.autodiff, found.numeric, checked, note
+        order,
+        name,
+        gradient.shape,
+        max(errors, default=np.nan),
+        worst,
+        entries[worst].autodiff,
+        entries[worst].numeric,
+        checked,
+        note,
     )
 
 
@@ -307,7 +333,7 @@ def _misfit(check: _Check, i: int, direction: Array, positions: Any) -> float:
     part = np.zeros_like(direction)
     part.flat[positions] = direction.flat[positions]
     found = judge_direction(check.gradients[i], part, check.point.along(i, part))
-    return 0.0 if found.lost else abs(found.autodiff - found.numeric)
+    return 0.0 if found.lost else found.difference
 
 
 # --- what to say ----------------------------------------------------------------------------------

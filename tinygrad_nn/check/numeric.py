@@ -219,17 +219,20 @@ class Point:
 
     # --- moving along a line --------------------------------------------------------------------
 
-    def along(self, i: int, direction: Array) -> Slope:
-        """The derivative when leaf ``i`` moves along ``direction``, of the leaf's shape."""
+    def along(self, i: int, direction: Array, factor: float = 1.0) -> Slope:
+        """The derivative when leaf ``i`` moves along ``direction``, of the leaf's shape.
+
+        ``factor`` changes the first step.
+        """
         leaf = self.leaves[i]
 
         def line(t: float) -> Array | None:
             return self.at([*self.leaves[:i], leaf + t * direction, *self.leaves[i + 1 :]])
 
-        return slope(line, self, _STEP)
+        return slope(line, self, _STEP * factor)
 
-    def entry(self, i: int, index: tuple[int, ...]) -> Slope:
-        """The derivative with respect to one entry of leaf ``i``."""
+    def entry(self, i: int, index: tuple[int, ...], factor: float = 1.0) -> Slope:
+        """The derivative with respect to one entry of leaf ``i``; ``factor`` as in ``along``."""
         leaf = self.leaves[i]
 
         def line(t: float) -> Array | None:
@@ -237,7 +240,7 @@ class Point:
             moved[index] += t
             return self.at([*self.leaves[:i], moved, *self.leaves[i + 1 :]])
 
-        return slope(line, self, _STEP * float(scales(leaf)[index]))
+        return slope(line, self, _STEP * factor * float(scales(leaf)[index]))
 
     def nudged(self) -> Point | None:
         """A point nearby, off any kink that the given one sits on; None if there is no value."""
@@ -324,18 +327,21 @@ class _Window:
         doubt: its error, a gap between the one-sided derivatives included: a kink anywhere inside
             the window falsifies the two-sided one without disturbing its extrapolation.
         noise: the part of the error that comes from rounding.
+        clear_gap: the gap between the one-sided derivatives where it is beyond doubt, else 0.
     """
 
     slope: Slope
     doubt: float
     noise: float
+    clear_gap: float = 0.0
 
 
 def slope(line: Line, point: Point, step: float) -> Slope:
     """The derivative at 0 of the weighted outputs along ``line``.
 
     Windows of shrinking steps are tried until one settles, or rounding error takes over; where
-    rounding is all that blurs the first, larger ones. The one of least doubt is the answer.
+    rounding is all that blurs the first, larger ones. The one of least doubt is the answer, unless
+    even that has not come off a kink that wider ones saw.
 
     Args:
         line: a number to the outputs there; None where there are none.
@@ -344,29 +350,47 @@ def slope(line: Line, point: Point, step: float) -> Slope:
     """
     touched = np.zeros(point.value.shape, bool)
     best: _Window | None = None
-    h = step
+    kink: _Window | None = None
+    h = widest = step
     for _ in range(_WINDOWS):
         window = _window(line, point, h, touched)
         if window is None:
             h /= 64
             continue
-        if best is None or window.doubt < best.doubt:
-            best = window
+        # Smaller steps are right where both cannot be: wide ones may step over all that happens.
+        if best is None or window.doubt < best.doubt or not _are_consistent(window, best):
+            best, widest = window, h
+        if window.clear_gap:
+            kink = window
         if _is_settled(best) or 8 * window.noise >= best.doubt:  # the next one's rounding error
             break
         h /= 8
     if best is None:
         return Slope(np.nan, np.nan, np.nan, np.nan)
-    h = step
+    if kink is not None and best.doubt > 0.1 * kink.clear_gap:
+        return kink.slope
+    if widest == step and touched.any():
+        best = _widened(line, point, step, touched, best)
+    return best.slope
+
+
+def _widened(
+    line: Line, point: Point, step: float, touched: NDArray[np.bool_], best: _Window
+) -> _Window:
+    """The best of larger windows, as long as rounding is all that blurs them."""
     for _ in range(_WIDER):
-        if _is_settled(best) or best.doubt > 4 * best.noise or not touched.any():
+        if _is_settled(best) or best.doubt > 4 * best.noise:
             break
-        h *= 8
-        window = _window(line, point, h, touched)
-        if window is None or window.doubt >= best.doubt:
+        step *= 8
+        window = _window(line, point, step, touched)
+        if window is None or window.doubt >= best.doubt or not _are_consistent(window, best):
             break
         best = window
-    return best.slope
+    return best
+
+
+def _are_consistent(a: _Window, b: _Window) -> bool:
+    return abs(a.slope.value - b.slope.value) <= 4 * (a.doubt + b.doubt)
 
 
 def _is_settled(window: _Window) -> bool:
@@ -388,10 +412,11 @@ def _window(line: Line, point: Point, step: float, touched: NDArray[np.bool_]) -
             value, error = (left, left_error) if ahead is None else (right, right_error)
             return _Window(Slope(value, error + 4 * noise, value, value), error + 4 * noise, noise)
         value, error, gap = _two_sided(ahead, behind, steps, point)
-    kink = gap > 4 * (left_error + right_error) + 20 * noise
     doubt = error + noise + max(0.0, gap - 2 * noise)
-    shown = left_error + right_error + 4 * noise if kink else doubt
-    return _Window(Slope(value, shown, left, right, kink), doubt, noise)
+    sides = left_error + right_error + 4 * noise
+    kink = gap > 5 * sides
+    measured = Slope(value, sides if kink else doubt, left, right, kink)
+    return _Window(measured, doubt, noise, gap if gap > 20 * sides else 0.0)
 
 
 def _side(line: Line, steps: list[float]) -> list[Array] | None:

@@ -41,7 +41,8 @@ def mean(
         a = np.astype(a, np.dtype(float))
     if given(where) and where is not True:
         total = np.sum(np.where(where, a, 0), axis=axis, keepdims=keepdims)
-        return total / np.sum(np.broadcast_to(where, a.shape), axis=axis, keepdims=keepdims)
+        counts = np.sum(np.broadcast_to(where, a.shape), axis=axis, keepdims=keepdims)
+        return total / np.astype(arrayed(counts), a.dtype)
     return np.sum(a, axis=axis, keepdims=keepdims) / count(a, axis)
 
 
@@ -60,8 +61,7 @@ def average(
     keepdims = given(keepdims) and bool(keepdims)
     if weights is None:
         out = np.mean(a, axis=axis, keepdims=keepdims)
-        total = np.full(out.shape, float(count(a, axis)), out.dtype)[()]
-        return (out, total) if returned else out
+        return (out, np.full_like(out, count(a, axis))) if returned else out
     weights = _aligned(arrayed(weights), a, axis)
     total = np.sum(weights, axis=axis, keepdims=keepdims)
     out = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
@@ -193,15 +193,15 @@ def quantile(
     refuse("quantile", out=out, **rest)
     if method != "linear":
         raise NoRuleError(f"np.quantile of a tensor: method {method!r} has no derivative rule")
-    q = np.asarray(q, dtype=a.dtype)
+    q = np.asarray(q, dtype=float)
     if not ((q >= 0) & (q <= 1)).all():
         raise ValueError("Quantiles must be in the range [0, 1]")
     shape = kept_axes(a, axis) if given(keepdims) and keepdims else None
     x = np.moveaxis(np.sort(flat_along(a, axis), axis=-1), -1, 0)
     place = q * (x.shape[0] - 1)
-    low = np.floor(place).astype(np.intp)
-    fraction = np.reshape(place - low, q.shape + (1,) * (x.ndim - 1))
-    below, above = getitem(x, low), getitem(x, np.ceil(place).astype(np.intp))
+    low, high = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
+    fraction = np.reshape(place - low, q.shape + (1,) * (x.ndim - 1)).astype(a.dtype)
+    below, above = getitem(x, low), getitem(x, high)
     picked = below + (above - below) * fraction
     picked = np.where(np.isnan(x[-1]), x[-1], picked)  # NaN is sorted last, and spoils all
     return picked if shape is None else np.reshape(picked, q.shape + shape)

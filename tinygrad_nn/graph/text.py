@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from ..node import Node, function_name, leaf, stand_in
+from ..node import ORDER, Node, function_name, leaf, stand_in
 from ..rules.registry import CONSTANTS, RULES
 from .graph import Graph
 
@@ -176,6 +176,7 @@ class _Reader:
             isinstance(i, Node) and i.requires_grad for i in node.inputs
         )
         node.code, node.offset, node.handle = None, 0, None
+        node.order = next(ORDER)
         return node
 
     def reference(self, argument: ast.expr) -> Node | None:

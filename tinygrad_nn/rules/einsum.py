@@ -57,6 +57,8 @@ def _without_ellipsis(terms: list[str], output: str, arrays: list[Any]) -> tuple
     ]
     if not any("..." in t for t in [*terms, output]):
         return terms, output
+    if max(ranks) > 0 and "..." not in output:
+        raise ValueError("einsum: the output has no '...' for the axes that '...' stands for")
     used = set("".join([*terms, output]))
     fresh = [c for c in string.ascii_letters if c not in used][: max([0, *ranks])]
 

@@ -100,4 +100,9 @@ def as_index(index: Any) -> tuple[Any, ...]:
     Lists and ranges become arrays, as NumPy would make of them.
     """
     parts = index if type(index) is tuple else (index,)
-    return tuple(np.asarray(i) if isinstance(i, (list, range)) else i for i in parts)
+    return tuple(_array(i) if isinstance(i, (list, range)) else i for i in parts)
+
+
+def _array(indices: Any) -> Any:
+    """A list of indices as an array; np.asarray makes one of floats of an empty list."""
+    return np.asarray(indices) if len(indices) else np.zeros(0, np.intp)

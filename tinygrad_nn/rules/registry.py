@@ -44,6 +44,7 @@ class Rule:
         residual: a function of the arguments that gives ``(value, residual)``. The residual is
             handed to the rules as a further argument where the arguments are plain arrays; where
             they are tensors, or the residual was not computed, the rules do without.
+        special: ``vjps`` alone does not tell the rules for a call's arguments.
     """
 
     vjps: tuple[Vjp | None, ...] = ()
@@ -54,6 +55,7 @@ class Rule:
     drop_output: bool = False
     view: bool = False
     residual: Function | None = None
+    special: bool = False
 
 
 RULES: dict[Function, Rule] = {}
@@ -92,6 +94,7 @@ def rule(
         OUTPUT in shape_only,
         view,
         residual,
+        special=variadic is not None or alone is not None,
     )
 
 
