@@ -107,7 +107,7 @@ def train_on_spiral(size):
     net = TwoLayerNet(2, 100, 3, weight_scale=0.01, rng=state)
 
     heading("1", f"A linear softmax classifier on the spiral, {size.linear_iterations} iterations")
-    say("300 points in 3 classes, all in each iteration; step 1.0, L2 penalty 0.001 / 2 sum(W**2).")
+    say("300 points in 3 classes, all in each iteration; step 1.0, L2 strength 0.001.")
     linear_history = descend(linear, X, y, size.linear_iterations)
     losses = linear_history.loss
     beside_published(losses, linear.accuracy(X, y), PUBLISHED_LINEAR, PUBLISHED_LINEAR_ACCURACY, 6)
@@ -219,9 +219,17 @@ def train_on_digits(size):
 def check_gradients():
     """Compare every gradient three ways, print the tables, and return whether all agree."""
     heading("4", "Every gradient, three ways")
+    table(
+        [
+            ("autodiff", "derived by tinygrad_nn from the loss"),
+            ("by hand", "the formulas in models/*_analytic.py"),
+            ("numeric", "differences of the loss between points close by"),
+        ],
+        "<<",
+    )
     say(
-        "Autodiff: derived by tinygrad_nn. By hand: the formulas of models/*_analytic.py. Numeric: "
-        "differences of the loss. The numbers are relative errors, at most |a - b| / (|a| + |b|)."
+        "The tables hold the largest relative difference of any entry, |a-b| / (|a|+|b|). Numeric "
+        "gradients are rounded, so 1e-7 is good; the other two should agree to 1e-12 or so."
     )
     X, y = spiral()
     some = np.random.RandomState(0).choice(len(X), 30, replace=False)
@@ -282,14 +290,14 @@ def check_models(X, y, hidden):
 
 def draw(out, spirals, images):
     """Draw everything into the folder `out`, say what is there; return whether all went well."""
-    heading("5", "Pictures")
+    heading("5", f"Pictures, in the folder {out}")
     pictures = [*charts(spirals, images), *graphs()]
     rows, failures = [], []
     with bar(len(pictures), "drawing") as progress:
         for name, shows, drawing in pictures:
             try:
                 drawing(out / name)
-                rows.append((str(out / name), shows))
+                rows.append((name, shows))
             except (tg.TinygradError, OSError) as error:
                 failures.append(f"{name} could not be drawn: {error}")
             progress.update()
@@ -319,17 +327,17 @@ def charts(spirals, images):
         ),
         (
             "decision_boundaries.png",
-            "the class that either model predicts at every place of the plane",
+            "what either model predicts at every place of the plane",
             partial(plots.decision_boundaries, X=X, y=y, models=panels),
         ),
         (
             "loss_curves.png",
-            "the loss of both models on the spiral; a step of 1.0 makes it leap at times",
+            "the loss of both on the spiral; it leaps, as the step is large",
             partial(plots.loss_curves, linear=losses[0], net=losses[1], published=published),
         ),
         (
             "digits_training.png",
-            "loss and accuracy while the network learns the digits",
+            "loss and accuracy as the network learns the digits",
             partial(plots.digits_training, loss=images.loss, accuracies=images.accuracies[1:]),
         ),
         (
@@ -347,14 +355,17 @@ def charts(spirals, images):
 
 def graphs():
     """Return the same for the computation graph of the two-layer network's loss, toy-sized."""
-    graph = tg.trace(two_layer_net.loss, toy_parameters(), *toy(), 0.1, "half")
-    forward = "every operation of the two-layer network's loss, with names and shapes"
-    backward = "the same with the gradients that flow back"
+    params = toy_parameters()
+    graph = tg.trace(two_layer_net.loss, params, *toy(), 0.1, "half")
+    forward = "the computation graph of the two-layer network's loss"
+    backward = "the same, with the sizes of the gradients that flow back"
+    draw_forward = partial(graph.render, parameters=list(params))
+    draw_backward = partial(draw_forward, gradients=True)
     return [
-        ("graph.svg", forward, graph.render),
-        ("graph.png", forward, graph.render),
-        ("graph_with_gradients.svg", backward, partial(graph.render, gradients=True)),
-        ("graph_with_gradients.png", backward, partial(graph.render, gradients=True)),
+        ("graph.svg", forward, draw_forward),
+        ("graph.png", forward, draw_forward),
+        ("graph_with_gradients.svg", backward, draw_backward),
+        ("graph_with_gradients.png", backward, draw_backward),
     ]
 
 

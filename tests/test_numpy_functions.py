@@ -49,6 +49,7 @@ def test_no_parameter_of_numpy_is_unknown(function):
         lambda x: np.min(x, where=[True, False, True], initial=9.0),
         lambda x: np.mean(x, axis=1, dtype=np.float32, where=np.array([True, False, True])),
         lambda x: np.mean(x, 0, None, None, True),
+        lambda x: np.mean(x, where=np.array([True, False, True])),
         lambda x: np.prod(x, dtype=np.float32, initial=2.0),
         lambda x: np.var(x, axis=[0, 1][0], dtype=np.float32, correction=1),
         lambda x: np.add(x, 1, dtype=np.float32),

@@ -32,9 +32,10 @@ class View:
         seen: the root's value when the view last looked.
         parent: the tensor that the view was taken of; the root, or a view of it.
         function, arguments, keywords: how it was taken.
+        grad: whether it was taken outside ``no_grad``; it is looked at again in the same way.
     """
 
-    __slots__ = ("arguments", "function", "keywords", "parent", "root", "seen")
+    __slots__ = ("arguments", "function", "grad", "keywords", "parent", "root", "seen")
 
     def __init__(self, parent: Any, function: Any, arguments: Any, keywords: Any) -> None:
         self.parent = parent
@@ -43,6 +44,7 @@ class View:
         self.function = function
         self.arguments = arguments
         self.keywords = keywords
+        self.grad = MODE.get().grad
 
 
 def attach(t: Any, function: Any, args: tuple[Any, ...], keywords: Any) -> None:
@@ -56,7 +58,9 @@ def attach(t: Any, function: Any, args: tuple[Any, ...], keywords: Any) -> None:
     else:
         shares = getattr(value, "base", None) is not None
     if shares:
-        t._view = View(parent, function, args[1:], keywords)
+        # An index that is a tensor may be changed in place later; the view stays where it is.
+        arguments = tuple(a.copy() if hasattr(a, "_view") else a for a in args[1:])
+        t._view = View(parent, function, arguments, keywords)
 
 
 def _no_way_back(parent: Any, value: Any, *_: Any, **__: Any) -> Any:
@@ -102,7 +106,8 @@ class InPlace:
             t = t._view.parent
         for t in reversed(stale):
             view = t._view
-            new = self._record(view.function, (view.parent, *view.arguments), view.keywords)
+            with grad_mode(view.grad):
+                new = self._record(view.function, (view.parent, *view.arguments), view.keywords)
             t._value, t._node = new._value, new._node
             view.seen = view.root._value
 
@@ -170,10 +175,11 @@ class InPlace:
             write = _WRITE_THROUGH.get(view.function, _no_way_back)
             new = write(view.parent, new, *view.arguments, **(view.keywords or {}))
             t = view.parent
+        value = _laid_out_like(t._value, new._value)
         if t.requires_grad and t.is_leaf:  # inside no_grad: an update of the leaf
-            _replace_leaf(t, new._value)
+            _replace_leaf(t, value)
         else:
-            t._value, t._node = new._value, new._node
+            t._value, t._node = value, new._node
 
     def _is_unshared(self, value: Any) -> bool:
         """Whether nobody could notice if the value were overwritten where it is.
@@ -233,6 +239,19 @@ class InPlace:
 def _write_here(x: Any, value: Any, *index: Any) -> Any:
     x[index] = value
     return x
+
+
+def _laid_out_like(old: Any, new: Any) -> Any:
+    """``new`` in the memory order of ``old``, on which it depends whether ravel gives a view."""
+    if (
+        not isinstance(new, np.ndarray)
+        or new.strides == old.strides
+        or (new.flags.c_contiguous and old.flags.c_contiguous)
+    ):
+        return new
+    out = np.empty_like(old)
+    out[...] = new
+    return out
 
 
 def _replace_leaf(t: Any, value: Any) -> None:

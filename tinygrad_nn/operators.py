@@ -16,47 +16,48 @@ from .rules.indexing import as_index, getitem
 
 
 class Operators:
-    """The operators of a tensor; ``_record`` is given by the tensor."""
+    """The operators of a tensor; ``_record`` and ``_record_pair`` are given by the tensor."""
 
     __slots__ = ()
     _record: Callable[..., Any]
+    _record_pair: Callable[..., Any]
 
 
     def __add__(self, other: Any) -> Any:
-        return self._record(np.add, (self, other), None, operator.add)
+        return self._record_pair(np.add, (self, other), operator.add)
 
     def __radd__(self, other: Any) -> Any:
-        return self._record(np.add, (other, self), None, operator.add)
+        return self._record_pair(np.add, (other, self), operator.add)
 
     def __sub__(self, other: Any) -> Any:
-        return self._record(np.subtract, (self, other), None, operator.sub)
+        return self._record_pair(np.subtract, (self, other), operator.sub)
 
     def __rsub__(self, other: Any) -> Any:
-        return self._record(np.subtract, (other, self), None, operator.sub)
+        return self._record_pair(np.subtract, (other, self), operator.sub)
 
     def __mul__(self, other: Any) -> Any:
-        return self._record(np.multiply, (self, other), None, operator.mul)
+        return self._record_pair(np.multiply, (self, other), operator.mul)
 
     def __rmul__(self, other: Any) -> Any:
-        return self._record(np.multiply, (other, self), None, operator.mul)
+        return self._record_pair(np.multiply, (other, self), operator.mul)
 
     def __truediv__(self, other: Any) -> Any:
-        return self._record(np.divide, (self, other), None, operator.truediv)
+        return self._record_pair(np.divide, (self, other), operator.truediv)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return self._record(np.divide, (other, self), None, operator.truediv)
+        return self._record_pair(np.divide, (other, self), operator.truediv)
 
     def __matmul__(self, other: Any) -> Any:
-        return self._record(np.matmul, (self, other))
+        return self._record_pair(np.matmul, (self, other), np.matmul)
 
     def __rmatmul__(self, other: Any) -> Any:
         return self._record(np.matmul, (other, self))
 
     def __pow__(self, other: Any) -> Any:
-        return self._record(np.power, (self, other), None, operator.pow)
+        return self._record_pair(np.power, (self, other), operator.pow)
 
     def __rpow__(self, other: Any) -> Any:
-        return self._record(np.power, (other, self), None, operator.pow)
+        return self._record_pair(np.power, (other, self), operator.pow)
 
     def __floordiv__(self, other: Any) -> Any:
         return self._record(np.floor_divide, (self, other))

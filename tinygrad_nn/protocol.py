@@ -8,6 +8,7 @@ raises NoRuleError. Imports: tensor, explain, rules, composed.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from . import composed
 from .composed.table import arrayed, given, refuse
-from .errors import DetachError, DtypeError, InPlaceError, TinygradError
+from .errors import DataError, DetachError, DtypeError, InPlaceError, TinygradError
 from .explain import explain
 from .node import function_name, underline_frame, user_frame
 from .rules.einsum import explicit
@@ -58,9 +59,25 @@ def _value(x: Any) -> Any:
     return x._current() if isinstance(x, Tensor) else x
 
 
+def _whole(n: Any) -> int:
+    """An axis, a length or a shift as a Python int."""
+    try:
+        return operator.index(n)
+    except TypeError:
+        raise DtypeError(
+            f"an axis, a length or a shift is a whole number, not {n!r}\n"
+            f"{underline_frame(user_frame(2))}"
+        ) from None
+
+
+def _wholes(numbers: Any) -> tuple[int, ...]:
+    """A shape or several axes as a tuple of Python ints."""
+    return tuple(map(_whole, numbers)) if isinstance(numbers, (list, tuple)) else (_whole(numbers),)
+
+
 def _axes(axis: Any) -> Any:
     """An ``axis`` as recorded: an int or a tuple of ints, so that equal calls look equal."""
-    return tuple(map(int, axis)) if isinstance(axis, (list, tuple)) else int(axis)
+    return tuple(map(_whole, axis)) if isinstance(axis, (list, tuple)) else _whole(axis)
 
 
 # --- ufuncs ---------------------------------------------------------------------------------------
@@ -83,7 +100,7 @@ def _ufunc_call(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
         del kwargs["where"]
     refuse(name, **kwargs)
     if dtype is not None:
-        inputs = tuple(np.astype(arrayed(x), np.dtype(dtype)) for x in inputs)
+        inputs = tuple(arrayed(x).astype(dtype) for x in inputs)
     return deliver(record(ufunc, tuple(inputs)), out, name)
 
 
@@ -166,7 +183,7 @@ def _reduction(
         if rest:
             return masked(a, axis, dtype=dtype, out=out, keepdims=keepdims, **rest)
         if dtype is not None:
-            a = np.astype(a, np.dtype(dtype))
+            a = a.astype(dtype)
         keywords: dict[str, Any] = {}
         if axis is not None:
             keywords["axis"] = _axes(axis)
@@ -203,8 +220,8 @@ HANDLERS[np.min] = HANDLERS[np.amin] = _reduction(
 @handles(np.cumsum)
 def _cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     if dtype is not None:
-        a = np.astype(a, np.dtype(dtype))
-    result = record(np.cumsum, (a,), None if axis is None else {"axis": int(axis)})
+        a = a.astype(dtype)
+    result = record(np.cumsum, (a,), None if axis is None else {"axis": _whole(axis)})
     return deliver(result, out, "cumsum")
 
 
@@ -242,7 +259,7 @@ def _reshape(
     a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
 ) -> Any:
     shape = newshape if shape is None else shape
-    shape = tuple(int(n) for n in shape) if isinstance(shape, (tuple, list)) else (int(shape),)
+    shape = _wholes(shape)
     if order == "F":
         return np.transpose(np.reshape(np.transpose(a), shape[::-1]))
     refuse("reshape", order=None if order == "C" else order, copy=copy)
@@ -253,12 +270,12 @@ def _reshape(
 def _transpose(a: Any, axes: Any = None) -> Any:
     if axes is None:
         return record(np.transpose, (a,))
-    return record(np.transpose, (a, tuple(int(i) for i in axes)))
+    return record(np.transpose, (a, _wholes(axes)))
 
 
 @handles(np.broadcast_to)
 def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    shape = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(map(int, shape))
+    shape = _wholes(shape)
     return array if array.shape == shape else record(np.broadcast_to, (array, shape))
 
 
@@ -287,7 +304,7 @@ def _stack(arrays: Any, axis: int = 0, out: Any = None, **rest: Any) -> Any:
 
 def _joined(function: Any, arrays: Any, axis: Any, out: Any, rest: dict[str, Any]) -> Any:
     refuse(function.__name__, **rest)
-    keywords = None if axis == 0 else {"axis": None if axis is None else int(axis)}
+    keywords = None if axis == 0 else {"axis": None if axis is None else _whole(axis)}
 
     def compute(*values: Any, axis: Any = 0) -> Any:
         return function(values, axis)
@@ -297,14 +314,12 @@ def _joined(function: Any, arrays: Any, axis: Any, out: Any, rest: dict[str, Any
 
 
 def _triangle(function: Any) -> Handler:
-    return lambda m, k=0: record(function, (m,), {"k": int(k)} if k else None)
+    return lambda m, k=0: record(function, (m,), {"k": _whole(k)} if k else None)
 
 
 @handles(np.astype)
 def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     refuse("astype", device=device)
-    if isinstance(x, np.ndarray):  # one of our own calls: a constant beside a tensor
-        return x.astype(dtype)
     dtype = np.dtype(dtype)
     if dtype.kind not in "biuf":
         raise DtypeError(f"a tensor holds real numbers, not {dtype}")
@@ -317,6 +332,10 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
 def _where(condition: Any, /, x: Any = None, y: Any = None) -> Any:
     if x is None and y is None:
         return np.nonzero(condition)
+    if x is None or y is None:
+        raise DataError(
+            f"np.where takes both x and y, or neither\n{underline_frame(user_frame(2))}"
+        )
     return record(np.where, (condition, x, y))
 
 
@@ -340,16 +359,13 @@ def _constant(function: Any) -> Handler:
     def handler(*args: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", None)
         nested = any(isinstance(a, (tuple, list)) for a in args)
-        if function in _SEVERAL or nested or any(isinstance(v, Tensor) for v in leaves(kwargs)):
+        if function is np.nonzero or nested or any(isinstance(v, Tensor) for v in leaves(kwargs)):
             value = function(*map_leaves(_value, args), **map_leaves(_value, kwargs))
             return map_leaves(untracked, value)
         return deliver(record(function, args, kwargs or None), out, function_name(function))
 
     return handler
 
-
-#: Constants that give one array for each axis.
-_SEVERAL = (np.nonzero,)
 
 #: Questions about an array, answered with plain Python or NumPy objects.
 _QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type,

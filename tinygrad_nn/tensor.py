@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -223,6 +223,8 @@ class Tensor(InPlace, Operators, ArrayMethods):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc.nout == 1:
+            if len(inputs) == 2 and ufunc in RULES:
+                return record_pair(ufunc, inputs, ufunc)
             return record(ufunc, inputs)
         return HANDLERS[np.ufunc](ufunc, method, inputs, kwargs)
 
@@ -438,10 +440,48 @@ def record(
     return t
 
 
+def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Tensor:
+    """What :func:`record` does, unrolled for an operator on two small operands.
+
+    Half of a small network's operations come this way; whatever is unusual (a view, a plain array, a
+    large value, a trace) takes the long way.
+    """
+    a, b = args
+    x = y = None
+    if isinstance(a, Tensor):
+        x = a._node
+        if x is None or a._view is not None or a._value.nbytes > LARGE:
+            return record(function, args, None, compute)
+        a = a._value
+    elif type(a) is not float and type(a) is not int:
+        return record(function, args, None, compute)
+    if isinstance(b, Tensor):
+        y = b._node
+        if y is None or b._view is not None or b._value.nbytes > LARGE:
+            return record(function, args, None, compute)
+        b = b._value
+    elif type(b) is not float and type(b) is not int:
+        return record(function, args, None, compute)
+    mode = MODE.get()
+    if mode.tape is not None or not mode.grad:
+        return record(function, args, None, compute)
+    if not ((x is not None and x.requires_grad) or (y is not None and y.requires_grad)):
+        return record(function, args, None, compute)
+    try:
+        value = compute(a, b)
+    except (ValueError, TypeError) as error:
+        raise explain(function, args, [a, b], error, user_frame(2)) from error
+    t: Tensor = _new_tensor(Tensor)
+    t._value = value
+    t._view = None
+    t._node = _node(function, (a, b), (x, y), None, value, True)
+    return t
+
+
 def _node(
     function: Function,
-    values: list[Any],
-    inputs: list[Any],
+    values: Sequence[Any],
+    inputs: Sequence[Any],
     keywords: dict[str, Any] | None,
     value: Any,
     requires_grad: bool,
@@ -537,3 +577,4 @@ def no_rule(function: Function, frame: FrameType | None) -> NoRuleError:
 
 
 Tensor._record = staticmethod(record)
+Tensor._record_pair = staticmethod(record_pair)

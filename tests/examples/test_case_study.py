@@ -47,7 +47,7 @@ def test_every_file_is_named_in_the_output_and_nothing_else_is_written(quick):
     expected = {*CHARTS, *(f"{name}.{kind}" for name in GRAPHS for kind in ("svg", "png"))}
     assert {path.name for path in quick.pictures.iterdir()} == expected
     for name in expected:
-        assert re.search(rf"pictures.{name} +[a-z]", quick.out), name
+        assert re.search(rf"^ +{re.escape(name)} +[a-z]", quick.out, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("name", [*CHARTS, *(f"{name}.png" for name in GRAPHS)])

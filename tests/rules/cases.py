@@ -28,7 +28,6 @@ class Case:
         keywords: those of the call, if ``call`` is the function itself.
         label: the call in words, for the test's name.
         numpy: whether calling with plain arrays is NumPy's own function (not one of ours).
-        orders: the orders of derivative that exist.
         float32: whether NumPy keeps float32 here.
     """
 
@@ -38,7 +37,6 @@ class Case:
     keywords: dict[str, Any] = field(default_factory=dict)
     label: str = ""
     numpy: bool = True
-    orders: tuple[int, ...] = (1, 2)
     float32: bool = True
 
     def __str__(self) -> str:
@@ -55,7 +53,7 @@ CASES: list[Case] = []
 
 def case(function: Any, *args: Any, via: Any = None, label: str = "", **keywords: Any) -> None:
     """Add a case; ``via`` is called instead of the function where the arrays are not in order."""
-    options = {k: keywords.pop(k) for k in ("numpy", "orders", "float32") if k in keywords}
+    options = {k: keywords.pop(k) for k in ("numpy", "float32") if k in keywords}
     if via is not None and not label:
         source = inspect.getsource(via).split("lambda", 1)
         label = source[1].partition(":")[2].strip().rstrip(",)") if len(source) > 1 else ""

@@ -167,3 +167,12 @@ def test_remainders_agree_with_the_rounding_of_the_quotient():
     assert (a, b) == (1, -np.floor_divide(1.0, 0.1))
     a, b = gradient(np.fmod, -1.0, 0.1)
     assert (a, b) == (1, 9)
+
+
+def test_what_is_written_among_integers_is_flat():
+    def f(w):
+        t = tg.Tensor([1, 2])
+        t[0] = w[0]
+        return t * w
+
+    np.testing.assert_array_equal(gradient(f, [1.5, 2.5]), [1, 2])

@@ -28,10 +28,12 @@ from .judge import (
     sample_entries,
 )
 from .numeric import (
+    DIRECTIONS,
     Array,
     Function,
     Point,
     Program,
+    directions,
     first,
     fresh,
     is_float,
@@ -47,7 +49,6 @@ _ALL = 2_000
 #: Beyond, those of small parameters are, and of large ones directions and a sample of entries.
 _SMALL = 50
 _SAMPLE = 16
-_DIRECTIONS = 2
 
 
 def compare(f: Function, analytic: Function, *args: Any) -> Comparison:
@@ -172,7 +173,7 @@ class _Measurements:
         if not self.complete:
             self.method = (
                 f"{count} entries are too many to measure each; parameters of more than {_SMALL}: "
-                f"{_DIRECTIONS} random directions, {_SAMPLE} entries and those that differ most"
+                f"{DIRECTIONS} random directions, {_SAMPLE} entries and those that differ most"
             )
 
     def is_complete(self, i: int) -> bool:
@@ -187,16 +188,12 @@ class _Measurements:
             if analytic is not None:
                 positions.append(int(np.argmax(np.abs(autodiff - analytic))))
                 positions.append(int(np.argmax(relative_error(autodiff, analytic))))
-            for seed in range(_DIRECTIONS):
-                found[seed] = self._direction(i, autodiff, self.direction(i, seed))
+            for k, direction in enumerate(directions(self.point, i)):
+                found[k] = self._direction(i, autodiff, direction)
         for position in positions:
             index = unravel(position, autodiff.shape)
             found[index] = self._entry(i, autodiff, index)
         return found
-
-    def direction(self, i: int, seed: int) -> Array:
-        """A random direction for parameter ``i``."""
-        return list(self.point.directions(seed))[i]
 
     def _entry(self, i: int, autodiff: Array, index: tuple[int, ...]) -> Finding:
         return self._confirmed(
@@ -227,10 +224,11 @@ def _row(measure: _Measurements, i: int, name: str, autodiff: Array, gradient: A
         mine = measure.findings(i, np.nan_to_num(autodiff), None)
         return _faulty_row(name, autodiff, analytic, mine, verdict)
     mine = measure.findings(i, autodiff, analytic)
+    along = directions(measure.point, i)
     theirs = {
         key: judge_entry(analytic, key, found.measured)
         if isinstance(key, tuple)
-        else judge_direction(analytic, measure.direction(i, key), found.measured)
+        else judge_direction(analytic, along[key], found.measured)
         for key, found in mine.items()
     }
     for key, found in mine.items():

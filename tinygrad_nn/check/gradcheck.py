@@ -5,7 +5,7 @@ Imports: judge, numeric, report, autodiff, errors, node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,11 +15,20 @@ import numpy as np
 from ..autodiff import vjp
 from ..errors import DataError, GradientError
 from ..node import underline_frame, user_frame
-from .judge import PATIENCE, Finding, confirmed, judge_direction, judge_entry, sample_entries
+from .judge import (
+    PATIENCE,
+    Finding,
+    confirmed,
+    judge_direction,
+    judge_entry,
+    sample_entries,
+)
 from .numeric import (
+    DIRECTIONS,
     Array,
     Function,
     Point,
+    directions,
     first,
     parameter_names,
     plain,
@@ -31,7 +40,6 @@ from .report import FLOOR, Table, at, figure, html_report, number, place, relati
 #: Arrays with more entries are checked along directions, and at a sample of entries.
 _SMALL = 200
 _SAMPLE = 16
-_DIRECTIONS = 2
 
 
 # --- the report -----------------------------------------------------------------------------------
@@ -182,6 +190,7 @@ class _Check:
         self.run = run
         self.point = point or Point(run, leaves)
         self.patience = PATIENCE
+        self.kinks: dict[int, bool] = {}
         value, self.gradients = autodiff_gradients(run, self.point)
         slack = 1e3 * self.point.epsilon * (1 + np.abs(self.point.value))
         if value.shape == self.point.value.shape:
@@ -209,7 +218,7 @@ class _Check:
             measured = check.point.entry(i, index, factor)
             return judge_entry(check.gradients[i], index, measured)
 
-        return self._find(look, lambda check: float(np.max(np.abs(check.gradients[i]))))
+        return self._find(i, look, lambda check: float(np.max(np.abs(check.gradients[i]))))
 
     def direction(self, i: int, direction: Array) -> Finding:
         """Compare the derivatives of leaf ``i`` along a direction."""
@@ -218,10 +227,21 @@ class _Check:
             measured = check.point.along(i, direction, factor)
             return judge_direction(check.gradients[i], direction, measured)
 
-        return self._find(look, lambda check: float(np.sum(np.abs(check.gradients[i] * direction))))
+        return self._find(
+            i, look, lambda check: float(np.sum(np.abs(check.gradients[i] * direction)))
+        )
+
+    def _is_at_kink(self, i: int) -> bool:
+        """Whether leaf ``i`` is at a kink in general, if not along the line of interest.
+
+        Where three values tie for the median, say, moving any one of them changes nothing.
+        """
+        if i not in self.kinks:
+            self.kinks[i] = any(self.point.along(i, d).kink for d in directions(self.point, i))
+        return self.kinks[i]
 
     def _find(
-        self, look: Callable[[_Check, float], Finding], usual: Callable[[_Check], float]
+        self, i: int, look: Callable[[_Check, float], Finding], usual: Callable[[_Check], float]
     ) -> Finding:
         """Look here and, at a kink, beside it as well: there a wrong rule cannot hide.
 
@@ -229,7 +249,8 @@ class _Check:
         but hardly a number larger than the ``usual`` ones beside it.
         """
         found = self._confirmed(look)
-        if not found.kink or self.beside is None:
+        at_kink = found.kink or (not found.agrees and self._is_at_kink(i))
+        if not at_kink or self.beside is None:
             return found
         beside = self.beside._confirmed(look)
         if beside.kink or beside.lost:
@@ -263,8 +284,8 @@ def _examine(check: _Check, i: int, name: str, order: int) -> tuple[GradientRow,
     fault = ""
     if not checked:
         positions = sample_entries(gradient, _SAMPLE, seed=i)
-        checked = f"{_DIRECTIONS} directions, {_SAMPLE} entries"
-        for direction in _directions(check, i):
+        checked = f"{DIRECTIONS} directions, {_SAMPLE} entries"
+        for direction in directions(check.point, i):
             along.append(check.direction(i, direction))
             if not along[-1].agrees:
                 positions = [_locate(check, i, direction), *positions]
@@ -279,11 +300,6 @@ def _examine(check: _Check, i: int, name: str, order: int) -> tuple[GradientRow,
         fault = text + fault
     row = _row(name, order, gradient, entries, along, checked)
     return row, fault
-
-
-def _directions(check: _Check, i: int) -> Iterator[Array]:
-    for seed in range(_DIRECTIONS):
-        yield list(check.point.directions(seed))[i]
 
 
 def _row(

@@ -10,8 +10,8 @@ Imports: errors, tensor, tree.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ _WINDOWS = 9
 _WIDER = 3
 #: Relative error bar at which a slope needs no smaller steps.
 _SETTLED = 1e-9
+#: Along how many random directions a large array is examined.
+DIRECTIONS = 2
 
 
 # --- the arguments of a program -------------------------------------------------------------------
@@ -229,7 +231,7 @@ class Point:
         def line(t: float) -> Array | None:
             return self.at([*self.leaves[:i], leaf + t * direction, *self.leaves[i + 1 :]])
 
-        return slope(line, self, _STEP * factor)
+        return self._blurred(slope(line, self, _STEP * factor), 1.0)
 
     def entry(self, i: int, index: tuple[int, ...], factor: float = 1.0) -> Slope:
         """The derivative with respect to one entry of leaf ``i``; ``factor`` as in ``along``."""
@@ -240,22 +242,42 @@ class Point:
             moved[index] += t
             return self.at([*self.leaves[:i], moved, *self.leaves[i + 1 :]])
 
-        return slope(line, self, _STEP * factor * float(scales(leaf)[index]))
+        scale = float(scales(leaf)[index])
+        return self._blurred(slope(line, self, _STEP * factor * scale), scale)
+
+    def _blurred(self, found: Slope, scale: float) -> Slope:
+        """The slope, with the error bar that any derivative has by the rounding of the outputs.
+
+        Also those outputs count that stay the same along the line: a derivative that is nothing
+        beside them may be what a cancellation has left, in autodiff as well.
+        """
+        return replace(found, error=found.error + self.rounding() / scale)
+
+    def rounding(self, others: Array | None = None, chosen: Any = slice(None)) -> float:
+        """How the weighted outputs round, given the size of ``others`` along a line."""
+        size = np.abs(self.value) if others is None else np.maximum(np.abs(self.value), others)
+        return 4 * _norm((self.epsilon * self.weights * size)[chosen])
 
     def nudged(self) -> Point | None:
         """A point nearby, off any kink that the given one sits on; None if there is no value."""
         for amount in (2.0**-10, 2.0**-20):
-            moved = [x + amount * d for x, d in zip(self.leaves, self.directions(9), strict=True)]
+            moved = [
+                x + amount * d for x, d in zip(self.leaves, self.random(DIRECTIONS), strict=True)
+            ]
             value = self.at(moved)
             if value is not None and np.isfinite(value).all():
                 return Point(self.run, moved, self.weights)
         return None
 
-    def directions(self, seed: int) -> Iterator[Array]:
+    def random(self, seed: int) -> list[Array]:
         """For each leaf a random direction without a tiny component, in proportion to its scale."""
         random = np.random.default_rng(seed)
-        for leaf in self.leaves:
-            yield scales(leaf) * signed(random, leaf.shape)
+        return [scales(leaf) * signed(random, leaf.shape) for leaf in self.leaves]
+
+
+def directions(point: Point, i: int) -> list[Array]:
+    """The random directions along which leaf ``i`` is examined, the same at every call."""
+    return [point.random(seed)[i] for seed in range(DIRECTIONS)]
 
 
 def scales(x: Array) -> Array:
@@ -327,13 +349,21 @@ class _Window:
         doubt: its error, a gap between the one-sided derivatives included: a kink anywhere inside
             the window falsifies the two-sided one without disturbing its extrapolation.
         noise: the part of the error that comes from rounding.
-        clear_gap: the gap between the one-sided derivatives where it is beyond doubt, else 0.
+        gap: the gap between the one-sided derivatives.
+        sides: the error of these.
     """
 
     slope: Slope
     doubt: float
     noise: float
-    clear_gap: float = 0.0
+    gap: float = 0.0
+    sides: float = np.inf
+
+    def sees_more(self, wider: _Window | None) -> bool:
+        """Whether a kink is clear here, or clearer: at a jump the gap grows as the steps shrink."""
+        if not self.slope.kink or wider is None:
+            return self.slope.kink
+        return self.gap > 20 * self.sides or self.gap > 4 * wider.gap
 
 
 def slope(line: Line, point: Point, step: float) -> Slope:
@@ -360,14 +390,14 @@ def slope(line: Line, point: Point, step: float) -> Slope:
         # Smaller steps are right where both cannot be: wide ones may step over all that happens.
         if best is None or window.doubt < best.doubt or not _are_consistent(window, best):
             best, widest = window, h
-        if window.clear_gap:
+        if window.sees_more(kink):
             kink = window
         if _is_settled(best) or 8 * window.noise >= best.doubt:  # the next one's rounding error
             break
         h /= 8
     if best is None:
         return Slope(np.nan, np.nan, np.nan, np.nan)
-    if kink is not None and best.doubt > 0.1 * kink.clear_gap:
+    if kink is not None and (best.slope.kink or best.doubt > 0.1 * kink.gap):
         return kink.slope
     if widest == step and touched.any():
         best = _widened(line, point, step, touched, best)
@@ -416,7 +446,7 @@ def _window(line: Line, point: Point, step: float, touched: NDArray[np.bool_]) -
     sides = left_error + right_error + 4 * noise
     kink = gap > 5 * sides
     measured = Slope(value, sides if kink else doubt, left, right, kink)
-    return _Window(measured, doubt, noise, gap if gap > 20 * sides else 0.0)
+    return _Window(measured, doubt, noise, gap, sides)
 
 
 def _side(line: Line, steps: list[float]) -> list[Array] | None:
@@ -441,13 +471,12 @@ def _rounding(
     An output that no step has changed does not round differently either. If none has changed, any
     change may have been lost in rounding.
     """
-    size = np.abs(point.value)
+    size = np.zeros(point.value.shape)
     for outputs in (ahead, behind):
         if outputs is not None:
             touched |= outputs[0] != point.value
             size = np.maximum(size, np.abs(outputs[0]))
-    seen = touched if touched.any() else np.ones_like(touched)
-    return 4 * _norm((point.epsilon * point.weights * size)[seen])
+    return point.rounding(size, touched if touched.any() else slice(None))
 
 
 def _one_sided(

@@ -145,5 +145,5 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     new = values.shape[axis] if np.size(obj) == 1 else np.size(obj)
     order = np.insert(np.arange(n), obj, n + np.arange(new))
     values = np.broadcast_to(values, arr.shape[:axis] + (new,) + arr.shape[axis + 1 :])
-    both = np.concatenate([arr, np.astype(values, arr.dtype)], axis=axis)
+    both = np.concatenate([arr, values.astype(arr.dtype)], axis=axis)
     return getitem(both, *along(axis, order))

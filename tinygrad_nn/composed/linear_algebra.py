@@ -48,7 +48,7 @@ def _vector_norm(x: Any, ord: Any, axes: Any, keepdims: bool) -> Any:
     if ord == 2:
         return root(np.sum(x * x, axis=axes, keepdims=keepdims))
     if ord == 0:
-        return np.sum(np.astype(x != 0, x.dtype), axis=axes, keepdims=keepdims)
+        return np.sum((x != 0).astype(x.dtype), axis=axes, keepdims=keepdims)
     size = np.abs(x)
     if ord in (np.inf, -np.inf):
         return (np.max if ord > 0 else np.min)(size, axis=axes, keepdims=keepdims)

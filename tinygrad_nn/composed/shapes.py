@@ -12,8 +12,12 @@ from .table import TABLE, arrayed, axes_of, composes
 
 @composes(np.ravel)
 def ravel(a: Any, order: Any = "C") -> Any:
-    """One dimension."""
-    return np.reshape(a, (-1,), order=order)
+    """One dimension; a view of contiguous memory, else (unlike np.reshape's) always a copy."""
+    flat = np.reshape(a, (-1,), order=order)
+    flags = getattr(getattr(a, "_value", a), "flags", None)
+    if flags is not None and not (flags.f_contiguous if order == "F" else flags.c_contiguous):
+        flat._view = None
+    return flat
 
 
 @composes(np.squeeze)
@@ -111,7 +115,7 @@ def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     i, j = normalize_axis_tuple(axes, m.ndim)
     k %= 4
     if k == 0:
-        return np.positive(m)
+        return m[...]
     if k == 2:
         return np.flip(m, (i, j))
     return np.swapaxes(np.flip(m, j), i, j) if k == 1 else np.flip(np.swapaxes(m, i, j), j)

@@ -36,13 +36,13 @@ def mean(
     axis = reduced_axis(axis)
     keepdims = given(keepdims) and bool(keepdims)
     if dtype is not None:
-        a = np.astype(a, np.dtype(dtype))
+        a = a.astype(dtype)
     elif a.dtype.kind != "f":
-        a = np.astype(a, np.dtype(float))
+        a = a.astype(float)
     if given(where) and where is not True:
         total = np.sum(np.where(where, a, 0), axis=axis, keepdims=keepdims)
         counts = np.sum(np.broadcast_to(where, a.shape), axis=axis, keepdims=keepdims)
-        return total / np.astype(arrayed(counts), a.dtype)
+        return total / counts.astype(a.dtype)
     return np.sum(a, axis=axis, keepdims=keepdims) / count(a, axis)
 
 
@@ -103,7 +103,7 @@ def var(
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
     if dtype is not None:
-        a = np.astype(a, np.dtype(dtype))
+        a = a.astype(dtype)
     axis = reduced_axis(axis)
     d = a - np.mean(a, axis=axis, keepdims=True)
     square = np.sum(d * d, axis=axis, keepdims=given(keepdims) and bool(keepdims))
@@ -136,7 +136,7 @@ def prod(
     """The product along axes, by multiplying halves: right also where entries are zero."""
     refuse("prod", out=out)
     if dtype is not None:
-        a = np.astype(a, np.dtype(dtype))
+        a = a.astype(dtype)
     if given(where) and where is not True:
         a = np.where(where, a, 1)
     shape = kept_axes(a, axis) if given(keepdims) and keepdims else None
@@ -156,7 +156,7 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any
     """Running products, in log2(n) rounds of doubling: right also where entries are zero."""
     refuse("cumprod", out=out)
     if dtype is not None:
-        a = np.astype(a, np.dtype(dtype))
+        a = a.astype(dtype)
     if axis is None or a.ndim == 0:
         a, axis = np.ravel(a), 0
     a = np.moveaxis(a, axis, -1)

@@ -23,7 +23,7 @@ def getitem(x: Any, *index: Any) -> Any:
 @operation
 def setitem(x: Any, value: Any, *index: Any) -> Any:
     """A copy of ``x`` in which ``x[index] = value`` was carried out."""
-    out = x.copy() if isinstance(x, np.ndarray) else np.array(x)
+    out = x.copy(order="K") if isinstance(x, np.ndarray) else np.array(x)
     out[index] = value
     return out
 
@@ -68,6 +68,8 @@ def _picks_rows(index: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
 def _written(g: Any, y: Any, x: Any, value: Any, *index: Any) -> Any:
     """The gradient of what was written; of an entry written repeatedly, the last one stays."""
     picked = getitem(g, *index)
+    if x.dtype.kind != "f":  # what is written among integers is cut to one: flat
+        return np.zeros_like(picked)
     if all(_is_basic(i) for i in index) or _picks_rows(index, x.shape):
         return picked
     order = np.reshape(np.arange(picked.size), picked.shape)

@@ -231,7 +231,7 @@ rule(np.linalg.cholesky, _cholesky, shape_only=(0,))
 
 @operation
 def logabsdet(a: Any) -> Any:
-    """The logarithm of |det a| of each matrix of a stack (..., n, n): the smooth half of np.linalg.slogdet."""
+    """The logarithm of |det a| of each matrix of a stack: the smooth half of np.linalg.slogdet."""
     return np.linalg.slogdet(a)[1]
 
 

@@ -29,6 +29,7 @@ def sigmoid(x: Any) -> Any:
 @operation
 def softmax(x: Any, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along ``axis``: positive, summing to 1."""
+    x = x if hasattr(x, "ndim") else np.asarray(x)
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 
