@@ -28,8 +28,10 @@ def peak(step):
 def main():
     """Print both peaks and their ratio."""
     params, X, y = problem(*SIZES[-1])
-    peaks = [peak(make({k: v.copy() for k, v in params.items()}, X, y)) for make in (hand_written, ours)]
-    print(f"hand-written {peaks[0] / 1e6:.2f} MB, ours {peaks[1] / 1e6:.2f} MB: {peaks[1] / peaks[0]:.2f}x")
+    hand, own = (
+        peak(make({k: v.copy() for k, v in params.items()}, X, y)) for make in (hand_written, ours)
+    )
+    print(f"hand-written {hand / 1e6:.2f} MB, ours {own / 1e6:.2f} MB: {own / hand:.2f}x")
 
 
 if __name__ == "__main__":

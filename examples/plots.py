@@ -65,23 +65,14 @@ def loss_curves(path, linear, net, published):
             (net, BLUE, "two-layer network"),
         ):
             # A logarithmic axis has no place for iteration 0.
-            axes.plot(np.arange(1, len(loss)), loss[1:], color=colour)
-            axes.annotate(
-                label,
-                (len(loss) - 1, loss[-1]),
-                (0, 9),
-                textcoords="offset points",
-                ha="right",
-                color=colour,
-            )
+            axes.plot(np.arange(1, len(loss)), loss[1:], color=colour, label=label)
         start = np.log(3)
         axes.axhline(start, color=GREY, linewidth=1, linestyle=":")
         axes.text(1, start + 0.012, "guessing among 3 classes: ln 3", color=GREY, fontsize=10)
         if published:
-            axes.plot(
-                *zip(*published), "o", color=INK, fillstyle="none", markersize=8, label="published"
-            )
-            axes.legend(loc="lower left", frameon=False)
+            points = dict(fillstyle="none", markersize=8, label="two-layer network, published")
+            axes.plot(*zip(*published), "o", color=INK, **points)
+        axes.legend(loc="lower left", frameon=False)
         axes.set(xscale="log", xlim=(0.9, None), ylim=(0, 1.22), xlabel="iteration", ylabel="loss")
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_title("Training on the spiral: the hidden layer makes the difference")
@@ -106,7 +97,7 @@ def digits_training(path, loss, accuracies):
         right.set_title(f"Accuracy: {100 * held_out[-1]:.1f} % on digits it never saw")
         for axes in (left, right):
             axes.set(xlabel="epoch", xlim=(0, None))
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         figure.savefig(path)
 
 
@@ -187,7 +178,7 @@ def _mosaic(images, columns, gap=1):
     return sheet
 
 
-def _sheet(axes, X, labels, predicted, columns, gap=4):
+def _sheet(axes, X, labels, predicted, columns, gap=5):
     """Draw digits in rows, the predicted label above each, a frame around the wrong ones."""
     sheet = _mosaic(X.reshape(-1, 8, 8), columns, gap)
     axes.imshow(np.vstack([np.full((gap, sheet.shape[1]), np.nan), sheet]), cmap="gray_r")

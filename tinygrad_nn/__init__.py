@@ -1,14 +1,24 @@
 """Write the forward pass in NumPy; get its gradient as numbers, as a picture, and as code."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import memory as _memory  # noqa: F401 (keeps freed memory at hand)
 from . import protocol as _protocol  # noqa: F401 (registers NumPy's functions)
 from . import rules
 from .autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .errors import TinygradError
-from .graph import Graph, trace
 from .losses import cross_entropy, hinge_loss, mse_loss
 from .node import no_grad
 from .rules.neural import log_softmax, logsumexp, relu, sigmoid, softmax
 from .tensor import Parameter, Tensor
+
+if TYPE_CHECKING:
+    from . import datasets
+    from .check import compare, gradcheck
+    from .graph import Graph, trace
 
 __version__ = "0.1.0"
 
@@ -17,8 +27,11 @@ __all__ = [
     "Parameter",
     "Tensor",
     "TinygradError",
+    "compare",
     "cross_entropy",
+    "datasets",
     "grad",
+    "gradcheck",
     "hessian",
     "hinge_loss",
     "hvp",
@@ -36,3 +49,25 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+#: Imported when first used, so that importing the package costs little more than importing NumPy.
+_LATER = {
+    "Graph": "graph",
+    "trace": "graph",
+    "compare": "check",
+    "gradcheck": "check",
+    "datasets": "datasets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_LATER[name]}", __name__)
+    value = module if name == _LATER[name] else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -15,7 +15,6 @@ import numpy as np
 from . import tree
 from .errors import DataError, DtypeError, ShapeError
 from .node import derivatives_recorded, leaf, transforming, underline_frame, user_frame
-from .rules.indexing import getitem
 from .tensor import Tensor, untracked, wrap
 from .walk import ones_like, private, walk
 
@@ -49,8 +48,9 @@ def _seed(result: Tensor, gradient: Any, lift: bool) -> Any:
         if result.size != 1:
             raise ShapeError(
                 f"backward() of a tensor of shape {result.shape} needs the gradient of the final "
-                "result with respect to it\n  reduce it to a single number first (.sum(), .mean()), "
-                f"or pass backward(gradient), of that shape\n{underline_frame(user_frame(3))}"
+                "result with respect to it\n  reduce it to a single number first (.sum(), "
+                ".mean()), or pass backward(gradient), of that shape\n"
+                f"{underline_frame(user_frame(3))}"
             )
         return ones_like(result)
     shape = np.shape(gradient)
@@ -96,7 +96,7 @@ def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Functio
     inner = derivatives_recorded()
     starts = [_input(x) for x in tree.leaves(primals)]
     inputs = tree.fill(primals, iter(starts))
-    nodes = [t._node for t in starts]
+    nodes = [t._node for t in starts if t._node is not None]
     with transforming():
         out = f(*inputs)
     out, aux = out if has_aux else (out, None)
@@ -105,7 +105,7 @@ def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Functio
     def pullback(cotangent: Any) -> Any:
         lift = derivatives_recorded()
         seeds = _cotangents(tree.leaves(results), tree.leaves(cotangent), lift)
-        roots = [(t._node, s) for t, s in seeds if t.requires_grad]
+        roots = [(t._node, s) for t, s in seeds if t._node is not None and t.requires_grad]
         grads = walk(roots, nodes, lift)
         finish = _lifted if lift else _finished
         return tree.fill(inputs, iter([finish(grads, t) for t in starts]))
@@ -243,12 +243,12 @@ def _scalar(out: Any, f: Function, has_aux: bool) -> Any:
     if has_aux and not (isinstance(out, tuple) and len(out) == 2):
         raise DataError(f"with has_aux=True {_name(f)} must return (value, aux)")
     value = out[0] if has_aux else out
-    value = value if isinstance(value, (dict, list, tuple)) else _as_tensor(value)
-    shape = value.shape if isinstance(value, Tensor) else type(value).__name__
-    if shape != ():
+    structure = isinstance(value, (dict, list, tuple))
+    value = value if structure else _as_tensor(value)
+    if structure or value.shape != ():
+        what = f"a {type(value).__name__}" if structure else f"an array of shape {value.shape}"
         raise ShapeError(
-            f"grad needs a function whose value is a single number; {_name(f)} returned "
-            f"{'a ' + shape if isinstance(shape, str) else f'an array of shape {shape}'}\n"
+            f"grad needs a function whose value is a single number; {_name(f)} returned {what}\n"
             "  reduce it (.sum(), .mean()), or use tg.jacobian or tg.vjp\n"
             f"{underline_frame(user_frame(2))}"
         )

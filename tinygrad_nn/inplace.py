@@ -21,6 +21,7 @@ from .errors import DtypeError, InPlaceError, ShapeError
 from .node import LARGE, MODE, Node, function_name, leaf, underline_frame, user_frame
 from .provenance import place
 from .rules.indexing import as_index, getitem, setitem
+from .rules.registry import plain
 from .rules.shape import inverse_axes
 
 
@@ -46,6 +47,15 @@ class View:
         self.keywords = keywords
         self.grad = MODE.get().grad
 
+    def look(self, record: Callable[..., Any]) -> Any:
+        """The view, taken again of what its parent is now."""
+        mode = MODE.get()
+        token = MODE.set(mode._replace(grad=self.grad))
+        try:
+            return record(self.function, (self.parent, *self.arguments), self.keywords)
+        finally:
+            MODE.reset(token)
+
 
 def attach(t: Any, function: Any, args: tuple[Any, ...], keywords: Any) -> None:
     """Make ``t``, the result of ``function(*args)``, a view if it shares its first argument's memory."""
@@ -58,8 +68,9 @@ def attach(t: Any, function: Any, args: tuple[Any, ...], keywords: Any) -> None:
     else:
         shares = getattr(value, "base", None) is not None
     if shares:
-        # An index that is a tensor may be changed in place later; the view stays where it is.
-        arguments = tuple(a.copy() if hasattr(a, "_view") else a for a in args[1:])
+        arguments = args[1:]
+        if any(hasattr(a, "_view") for a in arguments):  # such an index may be changed in place
+            arguments = tuple(a.copy() if hasattr(a, "_view") else a for a in arguments)
         t._view = View(parent, function, arguments, keywords)
 
 
@@ -91,6 +102,8 @@ class InPlace:
     _view: View | None
     shape: Any
     dtype: Any
+    requires_grad: Any
+    is_leaf: Any
 
     def _current(self) -> Any:
         """The value now, looking again if this is a view whose root was written to."""
@@ -106,8 +119,7 @@ class InPlace:
             t = t._view.parent
         for t in reversed(stale):
             view = t._view
-            with grad_mode(view.grad):
-                new = self._record(view.function, (view.parent, *view.arguments), view.keywords)
+            new = view.look(self._record)
             t._value, t._node = new._value, new._node
             view.seen = view.root._value
 
@@ -115,43 +127,54 @@ class InPlace:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         _check_writable(self)
-        compute = _write_here if self._is_unshared(value) else setitem.__wrapped__  # type: ignore[attr-defined]
+        if self.dtype.kind != "f" and getattr(value, "requires_grad", False):
+            raise DtypeError(
+                f"a tensor of {self.dtype} cannot take values that carry a gradient: it would cut "
+                "them to whole numbers\n  make it one of floats\n"
+                f"{underline_frame(user_frame(2))}"
+            )
+        compute = _write_here if self._is_unshared(value) else plain(setitem)
         new = self._record(setitem, (self, value, *as_index(index)), None, compute)
         self._assign(new)
 
     def __iadd__(self, other: Any) -> Any:
-        return self._update(self + other)  # type: ignore[operator]
+        return self._update(self + other)
 
     def __isub__(self, other: Any) -> Any:
-        return self._update(self - other)  # type: ignore[operator]
+        return self._update(self - other)
 
     def __imul__(self, other: Any) -> Any:
-        return self._update(self * other)  # type: ignore[operator]
+        return self._update(self * other)
 
     def __itruediv__(self, other: Any) -> Any:
-        return self._update(self / other)  # type: ignore[operator]
+        return self._update(self / other)
 
     def __ifloordiv__(self, other: Any) -> Any:
-        return self._update(self // other)  # type: ignore[operator]
+        return self._update(self // other)
 
     def __imod__(self, other: Any) -> Any:
-        return self._update(self % other)  # type: ignore[operator]
+        return self._update(self % other)
 
     def __ipow__(self, other: Any) -> Any:
-        return self._update(self**other)  # type: ignore[operator]
+        return self._update(self**other)
 
     def __imatmul__(self, other: Any) -> Any:
-        return self._update(self @ other)  # type: ignore[operator]
+        return self._update(self @ other)
+
+    def __ixor__(self, other: Any) -> Any:
+        return self._update(self ^ other)
 
     def __iand__(self, other: Any) -> Any:
-        return self._update(self & other)  # type: ignore[operator]
+        return self._update(self & other)
 
     def __ior__(self, other: Any) -> Any:
-        return self._update(self | other)  # type: ignore[operator]
+        return self._update(self | other)
 
     def _update(self, new: Any) -> Any:
         """Carry out ``self op= other``, given ``self op other``."""
         _check_writable(self)
+        if isinstance(self._value, np.generic) and not (self.requires_grad and self.is_leaf):
+            return new  # a computed number: as of NumPy's scalars, other names keep the old one
         if new.shape != self.shape:
             raise ShapeError(
                 f"a change in place keeps the shape: {self.shape} cannot become {new.shape}\n"

@@ -10,7 +10,8 @@ from .errors import DataError, LabelError, ShapeError
 from .node import underline_frame, user_frame
 from .rules import neural
 from .rules.neural import pick
-from .tensor import Tensor, record
+from .recording import record
+from .tensor import Tensor
 
 
 def cross_entropy(scores: Any, labels: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .rules.indexing import as_index, getitem
+from .rules.registry import plain
 
 
 class Operators:
@@ -116,4 +117,4 @@ class Operators:
         return self._record(np.greater_equal, (self, other))
 
     def __getitem__(self, index: Any) -> Any:
-        return self._record(getitem, (self, *as_index(index)), None, getitem.__wrapped__)
+        return self._record(getitem, (self, *as_index(index)), None, plain(getitem))

@@ -3,7 +3,7 @@
 A handler takes what the user passed to the NumPy function. Three kinds: a *primitive* puts its
 arguments in order and records one node; a *composed* function (in ``composed``) is written with
 others; a *constant* one has no derivative and is recorded as such. What is in none of the tables
-raises NoRuleError. Imports: tensor, explain, rules, composed.
+raises NoRuleError. Imports: recording, tensor, explain, rules, composed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from .node import function_name, underline_frame, user_frame
 from .rules.einsum import explicit
 from .rules.indexing import as_index, scatter_add
 from .rules.registry import CONSTANTS
-from .tensor import HANDLERS, Tensor, no_rule, record, untracked
+from .recording import no_rule, record
+from .tensor import HANDLERS, Tensor, untracked
 from .tree import leaves, map_leaves
 
 Handler = Callable[..., Any]

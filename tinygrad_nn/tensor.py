@@ -1,45 +1,28 @@
-"""The tensor: a handle on a value and on the node that computed it, and the recording of operations.
+"""The tensor: a handle on a value and on the node that computed it.
 
 A handle may move: code in place (``t[i] = v``, ``t += u``) makes a new node and points the handle at
-it, so what was computed from the old value keeps the old value. :func:`record` is the hot path of
-eager code: what is rarely needed (an error, a stale view, a large array) leaves it at once.
+it, so what was computed from the old value keeps the old value. What an operation does is recorded
+by ``recording.py``, which gives the tensor its ``_record``; NumPy's functions find their way there
+through ``HANDLERS``, which ``protocol.py`` fills.
 
-Imports: node, methods, explain, rules (the registry and indexing). NumPy's functions find their way
-to :func:`record` through ``HANDLERS``, which ``protocol.py`` fills.
+Imports: node, inplace, operators, methods, rules (the registry).
 """
 
 from __future__ import annotations
 
 import operator
-import sys
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from .errors import DetachError, DtypeError, NoRuleError, ShapeError
-from .explain import explain
-from .inplace import InPlace, View, attach
+from .errors import DetachError, DtypeError, ShapeError
+from .inplace import InPlace, View
 from .methods import ArrayMethods
-from .node import (
-    LARGE,
-    MODE,
-    ORDER,
-    SMALL,
-    Guard,
-    Node,
-    Tape,
-    function_name,
-    is_internal,
-    leaf,
-    stand_in,
-    underline_frame,
-    user_frame,
-)
+from .node import MODE, Node, leaf, underline_frame, user_frame
 from .operators import Operators
-from .rules.registry import CONSTANTS, RULES, Function, Rule
+from .rules.registry import RULES, Function, plain
 
 #: How each of NumPy's functions (and each operation of ours) is recorded; filled by protocol.py.
 HANDLERS: dict[Function, Callable[..., Any]] = {}
@@ -148,12 +131,12 @@ class Tensor(InPlace, Operators, ArrayMethods):
     @property
     def T(self) -> Any:  # noqa: N802 (ndarray's name)
         """The transpose: all axes reversed."""
-        return record(np.transpose, (self,), None, _transposed)
+        return self._record(np.transpose, (self,), None, _transposed)
 
     @property
     def mT(self) -> Any:  # noqa: N802 (ndarray's name)
         """The transpose of each matrix of a stack."""
-        return np.matrix_transpose(self)  # type: ignore[call-overload]
+        return np.matrix_transpose(self)
 
     def detach(self) -> Tensor:
         """The same value in a tensor that carries no gradient."""
@@ -224,13 +207,13 @@ class Tensor(InPlace, Operators, ArrayMethods):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and not kwargs and ufunc.nout == 1:
             if len(inputs) == 2 and ufunc in RULES:
-                return record_pair(ufunc, inputs, ufunc)
-            return record(ufunc, inputs)
+                return self._record_pair(ufunc, inputs, ufunc)
+            return self._record(ufunc, inputs)
         return HANDLERS[np.ufunc](ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if not kwargs and function in _REDUCE and len(args) == 1:
-            return record(function, args, None, _REDUCE[function])
+            return self._record(function, args, None, _REDUCE[function])
         handler = HANDLERS.get(function)
         if handler is None:
             return HANDLERS[Any](function, args, kwargs)
@@ -239,7 +222,7 @@ class Tensor(InPlace, Operators, ArrayMethods):
     def __record__(self, function: Any, args: Any, kwargs: Any) -> Any:
         handler = HANDLERS.get(function)
         if handler is None:
-            return record(function, args, kwargs or None, function.__wrapped__)
+            return self._record(function, args, kwargs or None, plain(function))
         return handler(*args, **kwargs)
 
 
@@ -260,7 +243,6 @@ class Parameter(Tensor):
 # --- making tensors ---------------------------------------------------------------------------
 
 _new_tensor = object.__new__
-_new_node = Node.__new__
 
 
 def wrap(value: Any, node: Node | None) -> Tensor:
@@ -360,221 +342,3 @@ _REDUCE: dict[Function, Function] = {
     np.max: lambda x: x.max(),
     np.min: lambda x: x.min(),
 }
-
-
-# --- recording --------------------------------------------------------------------------------
-
-
-def record(
-    function: Function,
-    args: tuple[Any, ...],
-    keywords: dict[str, Any] | None = None,
-    compute: Any = None,
-) -> Tensor:
-    """Apply ``function`` to tensors and constants, and record it if a gradient flows through.
-
-    Args:
-        function: the key of the rule, and what is computed.
-        args: its arguments in order; tensors, or anything else as a constant.
-        keywords: static keyword arguments, only those that differ from their defaults.
-        compute: another function of the same arguments and value, if one is faster.
-    """
-    values: list[Any] = []
-    inputs: list[Any] = []
-    carriers = 0
-    care = False  # whether something must be protected, or need not be kept
-    for a in args:
-        if isinstance(a, Tensor):
-            if a._view is not None:
-                a._refresh()
-            v = a._value
-            values.append(v)
-            node = a._node
-            inputs.append(node)
-            if node is None:
-                care = True
-            else:
-                if node.requires_grad:
-                    carriers += 1
-                if type(v) is np.ndarray and v.nbytes > LARGE:
-                    care = True
-        else:
-            if type(a) is list:
-                a = np.asarray(a)
-            values.append(a)
-            inputs.append(None)
-            if type(a) is np.ndarray:
-                care = True
-    rule = RULES.get(function)
-    mode = MODE.get()
-    residual = None
-    try:
-        if rule is not None and rule.residual is not None and carriers and mode.tape is None:
-            value, residual = rule.residual(*values, **(keywords or {}))
-        elif keywords is None:
-            value = (compute or function)(*values)
-        else:
-            value = (compute or function)(*values, **keywords)
-    except (ValueError, TypeError, IndexError) as error:
-        raise explain(function, args, values, error, user_frame(2)) from error
-    t: Tensor = _new_tensor(Tensor)
-    t._value = value
-    t._view = None
-    if mode.tape is not None:
-        t._node = _traced(mode.tape, function, rule, values, inputs, keywords, value, carriers)
-    elif carriers and mode.grad:
-        if rule is None:
-            t._node = _zero_derivative(function)
-        else:
-            if (
-                care
-                or residual is not None
-                or (type(value) is np.ndarray and value.nbytes > LARGE)
-            ):
-                value = _spare_memory(rule, values, inputs, value, carriers, residual)
-            t._node = _node(function, values, inputs, keywords, value, True)
-    else:
-        t._node = None
-    if rule is not None and rule.view:
-        attach(t, function, args, keywords)
-    return t
-
-
-def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Tensor:
-    """What :func:`record` does, unrolled for an operator on two small operands.
-
-    Half of a small network's operations come this way; whatever is unusual (a view, a plain array, a
-    large value, a trace) takes the long way.
-    """
-    a, b = args
-    x = y = None
-    if isinstance(a, Tensor):
-        x = a._node
-        if x is None or a._view is not None or a._value.nbytes > LARGE:
-            return record(function, args, None, compute)
-        a = a._value
-    elif type(a) is not float and type(a) is not int:
-        return record(function, args, None, compute)
-    if isinstance(b, Tensor):
-        y = b._node
-        if y is None or b._view is not None or b._value.nbytes > LARGE:
-            return record(function, args, None, compute)
-        b = b._value
-    elif type(b) is not float and type(b) is not int:
-        return record(function, args, None, compute)
-    mode = MODE.get()
-    if mode.tape is not None or not mode.grad:
-        return record(function, args, None, compute)
-    if not ((x is not None and x.requires_grad) or (y is not None and y.requires_grad)):
-        return record(function, args, None, compute)
-    try:
-        value = compute(a, b)
-    except (ValueError, TypeError) as error:
-        raise explain(function, args, [a, b], error, user_frame(2)) from error
-    t: Tensor = _new_tensor(Tensor)
-    t._value = value
-    t._view = None
-    t._node = _node(function, (a, b), (x, y), None, value, True)
-    return t
-
-
-def _node(
-    function: Function,
-    values: Sequence[Any],
-    inputs: Sequence[Any],
-    keywords: dict[str, Any] | None,
-    value: Any,
-    requires_grad: bool,
-) -> Node:
-    """The node of an operation, with the place in the user's program that asked for it."""
-    node = _new_node(Node)
-    node.function = function
-    node.inputs = tuple(inputs)
-    node.arguments = tuple(values)
-    node.keywords = keywords
-    node.value = value
-    node.requires_grad = requires_grad
-    node.order = next(ORDER)
-    node.handle = None
-    frame: FrameType | None = sys._getframe(3)
-    if is_internal(frame.f_code.co_filename):  # type: ignore[union-attr]
-        frame = user_frame(4)
-    if frame is None:
-        node.code, node.offset = None, 0
-    else:
-        node.code, node.offset = frame.f_code, frame.f_lasti
-    return node
-
-
-def _traced(
-    tape: Tape,
-    function: Function,
-    rule: Rule | None,
-    values: list[Any],
-    inputs: list[Any],
-    keywords: dict[str, Any] | None,
-    value: Any,
-    carriers: int,
-) -> Node:
-    """The node of an operation in a traced program: with copies of its constants, on the tape."""
-    if rule is None and carriers:
-        _zero_derivative(function)
-    for i, v in enumerate(values):
-        if inputs[i] is None and type(v) is np.ndarray:
-            values[i] = v.copy()
-    needs = rule is not None and carriers > 0 and MODE.get().grad
-    node = _node(function, values, inputs, keywords, value, needs)
-    tape.nodes.append(node)
-    return node
-
-
-def _zero_derivative(function: Function) -> None:
-    """No node for a function of zero derivative; raise for one whose derivative is not known."""
-    if function not in CONSTANTS:
-        raise no_rule(function, user_frame(3))
-
-
-def _spare_memory(
-    rule: Rule,
-    values: list[Any],
-    inputs: list[Any],
-    value: Any,
-    carriers: int,
-    residual: Any,
-) -> Any:
-    """Replace what the rules do not read by stand-ins; protect the constants that they do read."""
-    for i in rule.drop_inputs:
-        if i < len(values):
-            v = values[i]
-            if type(v) is np.ndarray and v.nbytes > LARGE:
-                values[i] = stand_in(v)
-    for i, node in enumerate(inputs):
-        v = values[i]
-        if type(v) is np.ndarray:
-            if node is None:
-                if v.nbytes <= SMALL:
-                    values[i] = v.copy()
-                elif any(v.strides):  # not a stand-in
-                    inputs[i] = Guard(v)
-            elif rule.alone is not None and carriers == 1 and v.nbytes > LARGE:
-                values[i] = stand_in(v)  # such rules do not read the one argument that varies
-    if residual is not None:
-        values.append(residual)
-    if rule.drop_output and value.nbytes > LARGE:
-        return stand_in(value)
-    return value
-
-
-def no_rule(function: Function, frame: FrameType | None) -> NoRuleError:
-    """The error for a function whose derivative is not known."""
-    return NoRuleError(
-        f"np.{function_name(function)} has no derivative rule, and a tensor that carries a gradient "
-        "was given to it\n"
-        "  write it with operations that have one, register one with tinygrad_nn.rules.rule, or\n"
-        "  pass t.detach() where no gradient is wanted\n"
-        f"{underline_frame(frame)}"
-    )
-
-
-Tensor._record = staticmethod(record)
-Tensor._record_pair = staticmethod(record_pair)

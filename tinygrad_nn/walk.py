@@ -63,7 +63,7 @@ def walk(
         if lift:
             args, y = _lifted(node)
         keywords = node.keywords
-        for vjp, parent, x in zip(vjps, inputs, args):  # noqa: B905 (a residual may follow)
+        for vjp, parent, x in zip(vjps, inputs, args):  # a residual may follow
             if type(parent) is not Node:
                 if parent is not None:
                     parent.check(node)
@@ -113,7 +113,7 @@ _ALONE = _references([np.zeros(1)].pop())
 
 
 def _add(total: Any, g: Any) -> Any:
-    """total + g, in total's own memory where nobody else can see it.
+    """The sum of both, in total's own memory where nobody else can see it.
 
     A rule may hand on the very array that it was given (adding does), so an array may only be
     overwritten if no other name holds it: CPython's reference count tells.

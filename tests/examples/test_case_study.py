@@ -108,8 +108,10 @@ def test_a_wrong_gradient_is_named_and_ends_with_status_1(monkeypatch, tmp_path,
         return loss, {**gradients, "W1": 2 * gradients["W1"]}
 
     monkeypatch.setattr(case_study.two_layer_net_analytic, "loss_and_gradients", wrong)
-    monkeypatch.setattr(case_study, "charts", lambda *args: [])
-    monkeypatch.setattr(case_study, "graphs", list)
+    for training in ("train_on_spiral", "train_on_digits"):
+        monkeypatch.setattr(case_study, training, lambda size: None)
+    for pictures in ("charts", "graphs"):
+        monkeypatch.setattr(case_study, pictures, lambda *args: [])
     assert case_study.main(["--quick", "--out", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "NOT all agree" in out

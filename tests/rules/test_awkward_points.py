@@ -34,7 +34,7 @@ def test_two_tensors_share_a_tie(f):
 
 
 @pytest.mark.parametrize("f", [np.maximum, np.minimum, np.fmax, np.fmin])
-@pytest.mark.parametrize("n", [1, 5000])
+@pytest.mark.parametrize("n", [1, 40_000])
 def test_a_constant_takes_a_tie_whatever_its_place_and_size(f, n):
     ties = np.ones(n)
     np.testing.assert_array_equal(gradient(lambda x: f(x, ties), ties), 0 * ties)
@@ -49,9 +49,9 @@ def test_fmax_and_fmin_pass_over_nan(f):
     np.testing.assert_array_equal(b, [1, 0, 0])
     constant = np.array([2.0, nan, nan])
     np.testing.assert_array_equal(gradient(lambda x: f(x, constant), [nan, 1.0, nan]), [0, 1, 0])
-    many = np.tile(constant, 2000)
-    x = np.tile([nan, 1.0, nan], 2000)
-    np.testing.assert_array_equal(gradient(lambda x: f(x, many), x), np.tile([0, 1, 0], 2000))
+    many = np.tile(constant, 14_000)
+    x = np.tile([nan, 1.0, nan], 14_000)
+    np.testing.assert_array_equal(gradient(lambda x: f(x, many), x), np.tile([0, 1, 0], 14_000))
 
 
 @pytest.mark.parametrize("f", [np.max, np.min])

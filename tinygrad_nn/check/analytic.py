@@ -1,6 +1,6 @@
 """Calling a hand-derived gradient, and matching what it returns with the parameters.
 
-Imports: numeric, errors, tree.
+Imports: program, errors, tree.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import DataError
-from .numeric import Array, Function, fresh, is_float, parameter_names, plain
+from .program import Array, Function, fresh, is_float, parameter_names, plain
 
 
 def call_analytic(

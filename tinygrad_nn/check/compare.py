@@ -1,6 +1,7 @@
 """The three-way comparison: autodiff, hand-derived (analytic) and numeric gradients, side by side.
 
-Imports: analytic, comparison, gradcheck, judge, numeric, report, errors, node, tensor, tree.
+Imports: analytic, comparison, gradcheck, judge, numeric, program, report, errors, node,
+tensor, tree.
 """
 
 from __future__ import annotations
@@ -27,13 +28,11 @@ from .judge import (
     judge_entry,
     sample_entries,
 )
-from .numeric import (
-    DIRECTIONS,
+from .numeric import DIRECTIONS, Point, directions
+from .program import (
     Array,
     Function,
-    Point,
     Program,
-    directions,
     first,
     fresh,
     is_float,

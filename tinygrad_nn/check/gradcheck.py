@@ -1,6 +1,6 @@
 """The gradient check: autodiff against numeric differences, entry by entry and along directions.
 
-Imports: judge, numeric, report, autodiff, errors, node.
+Imports: judge, numeric, program, report, autodiff, errors, node.
 """
 
 from __future__ import annotations
@@ -23,18 +23,8 @@ from .judge import (
     judge_entry,
     sample_entries,
 )
-from .numeric import (
-    DIRECTIONS,
-    Array,
-    Function,
-    Point,
-    directions,
-    first,
-    parameter_names,
-    plain,
-    program,
-    unravel,
-)
+from .numeric import DIRECTIONS, Point, directions
+from .program import Array, Function, first, parameter_names, plain, program, unravel
 from .report import FLOOR, Table, at, figure, html_report, number, place, relative_error
 
 #: Arrays with more entries are checked along directions, and at a sample of entries.
@@ -192,15 +182,13 @@ class _Check:
         self.patience = PATIENCE
         self.kinks: dict[int, bool] = {}
         value, self.gradients = autodiff_gradients(run, self.point)
-        slack = 1e3 * self.point.epsilon * (1 + np.abs(self.point.value))
-        if value.shape == self.point.value.shape:
-            different = np.abs(value - self.point.value) > slack
-            if different.any():
-                (i,) = first(different)
-                raise GradientError(
-                    f"the function gives {number(value[i])} on tensors and "
-                    f"{number(self.point.value[i])} on plain arrays: it is not the same function"
-                )
+        different = self.point.differs(value)
+        if different.any():
+            (i,) = first(different)
+            raise GradientError(
+                f"the function gives {number(value[i])} on tensors and "
+                f"{number(self.point.value[i])} on plain arrays: it is not the same function"
+            )
 
     @cached_property
     def beside(self) -> _Check | None:
@@ -256,9 +244,8 @@ class _Check:
         if beside.kink or beside.lost:
             return found
         if beside.agrees:
-            return replace(
-                found, agrees=found.agrees or abs(found.autodiff) <= 2 * usual(self.beside)
-            )
+            agrees = found.agrees or abs(found.autodiff) <= 2 * usual(self.beside)
+            return replace(found, agrees=agrees, measured=replace(found.measured, kink=True))
         return replace(beside, beside=True)
 
     def _confirmed(self, look: Callable[[_Check, float], Finding]) -> Finding:

@@ -1,4 +1,7 @@
-"""Judging a derivative by its numeric value: tolerance, error bars, kinks. Imports: numeric."""
+"""Judging a derivative by its numeric value: tolerance, error bars, kinks.
+
+Imports: numeric, program.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .numeric import Array, Slope
+from .numeric import Slope
+from .program import Array
 
 #: Relative difference that is still agreement, before the numeric error bar is added.
 TOLERANCE = 1e-7

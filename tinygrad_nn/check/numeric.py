@@ -4,12 +4,11 @@ A program is run as a black box, on plain float64 arrays. Central differences at
 are extrapolated to step zero (Richardson); a window of steps that does not settle, because it
 crosses a kink or leaves the domain, gives way to a smaller one. Nothing here knows the rules.
 
-Imports: errors, tensor, tree.
+Imports: program, errors, tensor.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,13 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import tree
-from ..errors import DataError, DtypeError, GradientError
+from ..errors import DtypeError, GradientError
 from ..tensor import Tensor
-from .report import number, place
+from .program import Array, Function, plain
+from .report import number
 
-Array = NDArray[np.float64]
-Function = Callable[..., Any]
 #: The outputs at a distance along a line, or None where the function has no value.
 Line = Callable[[float], Array | None]
 
@@ -38,103 +35,6 @@ _WIDER = 3
 _SETTLED = 1e-9
 #: Along how many random directions a large array is examined.
 DIRECTIONS = 2
-
-
-# --- the arguments of a program -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Program:
-    """A function with its arguments, seen as a function of their floating-point leaves alone.
-
-    Attributes:
-        function: the user's function.
-        args: its arguments; leaves that are not floating-point are passed through, copied.
-        names: for each floating-point leaf the expression that reaches it, ``params['W1']``.
-        leaves: their values, float64 whatever they were.
-    """
-
-    function: Function
-    args: tuple[Any, ...]
-    names: list[str]
-    leaves: list[Array]
-
-    def __call__(self, *leaves: Any) -> list[Any]:
-        """The floating-point leaves of the function's value, given those of its arguments."""
-        values = iter(leaves)
-        args = tree.map_leaves(lambda x: next(values) if is_float(x) else fresh(x), self.args)
-        return [out for out in tree.leaves(self.function(*args)) if is_float(out)]
-
-
-def program(function: Function, args: tuple[Any, ...], names: Sequence[str]) -> Program:
-    """Bind ``function`` to ``args``, called ``names`` in messages.
-
-    Raises:
-        DtypeError: no argument is floating-point.
-        DataError: an argument holds NaN or an infinite number.
-    """
-    found = [
-        (name, np.array(plain(leaf), dtype=np.float64))
-        for arg, prefix in zip(args, names, strict=True)
-        for name, leaf in tree.paths(arg, prefix)
-        if is_float(leaf)
-    ]
-    if not found:
-        kinds = ", ".join(dict.fromkeys(str(_kind(x)) for x in tree.leaves(args))) or "none at all"
-        raise DtypeError(
-            "nothing to check: a derivative needs a floating-point argument\n"
-            f"  got {kinds}; write 3.0 instead of 3, or convert with .astype(float)"
-        )
-    for name, leaf in found:
-        if not np.isfinite(leaf).all():
-            index = first(~np.isfinite(leaf))
-            raise DataError(f"{place(name, index)} is {leaf[index]}: gradients need finite input")
-    return Program(function, args, [name for name, _ in found], [leaf for _, leaf in found])
-
-
-def parameter_names(function: Function, count: int) -> list[str]:
-    """What ``function`` calls its first ``count`` positional arguments."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # builtins without a signature
-        parameters = []
-    names: list[str] = []
-    for p in parameters[:count]:
-        if p.kind is p.VAR_POSITIONAL:
-            return names + [f"{p.name}[{i}]" for i in range(count - len(names))]
-        names.append(p.name)
-    return names + [f"args[{i}]" for i in range(len(names), count)]
-
-
-def is_float(x: Any) -> bool:
-    """Whether a leaf is a floating-point number, array or tensor."""
-    return isinstance(x, float) or getattr(getattr(x, "dtype", None), "kind", "") == "f"
-
-
-def plain(x: Any) -> Any:
-    """A tensor's value as an array; anything else as it is."""
-    return np.asarray(x.detach()) if isinstance(x, Tensor) else x
-
-
-def fresh(x: Any) -> Any:
-    """A copy of an array or tensor, for a function that may change it; anything else as it is."""
-    if isinstance(x, Tensor):
-        return Tensor(x.detach())
-    return x.copy() if isinstance(x, np.ndarray) else x
-
-
-def first(where: Any) -> tuple[int, ...]:
-    """The index of the first true entry."""
-    return unravel(int(np.argmax(where)), np.shape(where))
-
-
-def unravel(i: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The index of entry ``i`` of an array of ``shape``, as Python integers."""
-    return tuple(int(k) for k in np.unravel_index(i, shape)) if shape else ()
-
-
-def _kind(x: Any) -> Any:
-    return getattr(x, "dtype", type(x).__name__)
 
 
 # --- a program at a point -------------------------------------------------------------------------
@@ -159,6 +59,7 @@ class Point:
     def __init__(self, run: Function, leaves: list[Array], weights: Array | None = None) -> None:
         self.run = run
         self.leaves = leaves
+        self.scales = [scales(x) for x in leaves]
         self.on_tensors = False
         outputs = self._first_run()
         if not outputs:
@@ -186,8 +87,7 @@ class Point:
 
     def _check_repeatable(self) -> None:
         again = self.at(self.leaves)
-        slack = np.sqrt(self.epsilon) * (1 + np.abs(self.value))
-        if again is None or (np.abs(again - self.value) > slack).any():
+        if again is None or self.differs(again).any():
             i = 0 if again is None else int(np.argmax(np.abs(again - self.value)))
             other = "something of another shape" if again is None else number(again[i])
             raise GradientError(
@@ -196,6 +96,12 @@ class Point:
                 "  numeric differences need the same value for the same arguments: seed the random "
                 "numbers inside the function, or switch dropout off"
             )
+
+    def differs(self, value: Array) -> NDArray[np.bool_]:
+        """Where another value of the outputs is not the same, by more than rounding explains."""
+        slack = np.sqrt(self.epsilon) * np.max(np.abs(self.value), initial=0)
+        different: NDArray[np.bool_] = np.abs(value - self.value) > slack
+        return different
 
     def outputs(self, leaves: Sequence[Any]) -> list[Any]:
         """The outputs as arrays, for copies of the given leaves."""
@@ -242,7 +148,7 @@ class Point:
             moved[index] += t
             return self.at([*self.leaves[:i], moved, *self.leaves[i + 1 :]])
 
-        scale = float(scales(leaf)[index])
+        scale = float(self.scales[i][index])
         return self._blurred(slope(line, self, _STEP * factor * scale), scale)
 
     def _blurred(self, found: Slope, scale: float) -> Slope:
@@ -272,7 +178,7 @@ class Point:
     def random(self, seed: int) -> list[Array]:
         """For each leaf a random direction without a tiny component, in proportion to its scale."""
         random = np.random.default_rng(seed)
-        return [scales(leaf) * signed(random, leaf.shape) for leaf in self.leaves]
+        return [unit * signed(random, unit.shape) for unit in self.scales]
 
 
 def directions(point: Point, i: int) -> list[Array]:

@@ -132,7 +132,8 @@ class _Reader:
         inputs = tuple(
             self.define(a.arg, _leaf(self.typed(a.annotation))) for a in function.args.args
         )
-        captured, nodes = [], []
+        captured: list[Node] = []
+        nodes: list[Node] = []
         *body, last = function.body
         for line in body:
             node = self.line(line)
@@ -209,9 +210,9 @@ class _Reader:
                 return tuple(self.literal(i) for i in items)
             case ast.Call(func=ast.Name("slice"), args=items):
                 return slice(*(self.literal(i) for i in items))
-            case ast.Call(func=ast.Name("array"), args=[values, ast.Constant(dtype)]):
+            case ast.Call(func=ast.Name("array"), args=[values, ast.Constant(str(dtype))]):
                 return np.array(self.literal(values), dtype=dtype)[()]
-            case ast.Call(func=ast.Name("data"), args=[ast.Constant(raw), ast.Constant(dtype), s]):
+            case ast.Call(func=ast.Name("data"), args=[ast.Constant(str(raw)), ast.Constant(str(dtype)), s]):
                 flat = np.frombuffer(zlib.decompress(base64.b85decode(raw)), dtype)
                 return flat.reshape(self.literal(s)).copy()
             case ast.Constant(value):

@@ -120,3 +120,8 @@ def operation(function: Function) -> Function:
 
     recorded.is_operation = True  # type: ignore[attr-defined]
     return recorded
+
+
+def plain(function: Function) -> Function:
+    """An operation's own function, which hands nothing on: for values that are known to be arrays."""
+    return getattr(function, "__wrapped__", function)  # type: ignore[no-any-return]

@@ -1,0 +1,253 @@
+"""Recording an operation: compute its value, make its node, hand back a tensor.
+
+The hot path of eager code: what is rarely needed (an error, a stale view, a large array, a trace)
+leaves it at once. Imports: tensor, inplace, node, explain, rules (the registry).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from .errors import NoRuleError
+from .explain import explain
+from .inplace import attach
+from .node import (
+    LARGE,
+    MODE,
+    ORDER,
+    SMALL,
+    Guard,
+    Node,
+    Tape,
+    function_name,
+    is_internal,
+    stand_in,
+    underline_frame,
+    user_frame,
+)
+from .rules.registry import CONSTANTS, RULES, Function, Rule
+from .tensor import Tensor
+
+_new_tensor = object.__new__
+_new_node = Node.__new__
+
+
+def record(
+    function: Function,
+    args: tuple[Any, ...],
+    keywords: dict[str, Any] | None = None,
+    compute: Any = None,
+) -> Tensor:
+    """Apply ``function`` to tensors and constants, and record it if a gradient flows through.
+
+    Args:
+        function: the key of the rule, and what is computed.
+        args: its arguments in order; tensors, or anything else as a constant.
+        keywords: static keyword arguments, only those that differ from their defaults.
+        compute: another function of the same arguments and value, if one is faster.
+    """
+    values: list[Any] = []
+    inputs: list[Any] = []
+    carriers = 0
+    care = False  # whether something must be protected, or need not be kept
+    for a in args:
+        if isinstance(a, Tensor):
+            if a._view is not None:
+                a._refresh()
+            v = a._value
+            values.append(v)
+            node = a._node
+            inputs.append(node)
+            if node is None:
+                care = True
+            else:
+                if node.requires_grad:
+                    carriers += 1
+                if type(v) is np.ndarray and v.nbytes > LARGE:
+                    care = True
+        else:
+            if type(a) is list:
+                a = np.asarray(a)
+            values.append(a)
+            inputs.append(None)
+            if type(a) is np.ndarray:
+                care = True
+    rule = RULES.get(function)
+    mode = MODE.get()
+    residual = None
+    try:
+        if rule is not None and rule.residual is not None and carriers and mode.tape is None:
+            value, residual = rule.residual(*values, **(keywords or {}))
+        elif keywords is None:
+            value = (compute or function)(*values)
+        else:
+            value = (compute or function)(*values, **keywords)
+    except (ValueError, TypeError, IndexError) as error:
+        raise explain(function, args, values, error, user_frame(2)) from error
+    t: Tensor = _new_tensor(Tensor)
+    t._value = value
+    t._view = None
+    if mode.tape is not None:
+        t._node = _traced(mode.tape, function, rule, values, inputs, keywords, value, carriers)
+    elif carriers and mode.grad:
+        if rule is None:
+            _check_zero_derivative(function)
+            t._node = None
+        else:
+            if (
+                care
+                or residual is not None
+                or (type(value) is np.ndarray and value.nbytes > LARGE)
+            ):
+                value = _spare_memory(rule, values, inputs, value, carriers, residual)
+            t._node = _node(function, values, inputs, keywords, value, True)
+    else:
+        t._node = None
+    if rule is not None and rule.view:
+        attach(t, function, args, keywords)
+    return t
+
+
+def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Tensor:
+    """What :func:`record` does, unrolled for an operator on two small operands.
+
+    Half of a small network's operations come this way; whatever is unusual (a view, a plain array, a
+    large value, a trace) takes the long way.
+    """
+    a, b = args
+    x = y = None
+    if isinstance(a, Tensor):
+        x = a._node
+        if x is None or a._view is not None or a._value.nbytes > LARGE:
+            return record(function, args, None, compute)
+        a = a._value
+    elif type(a) is not float and type(a) is not int:
+        return record(function, args, None, compute)
+    if isinstance(b, Tensor):
+        y = b._node
+        if y is None or b._view is not None or b._value.nbytes > LARGE:
+            return record(function, args, None, compute)
+        b = b._value
+    elif type(b) is not float and type(b) is not int:
+        return record(function, args, None, compute)
+    mode = MODE.get()
+    if mode.tape is not None or not mode.grad:
+        return record(function, args, None, compute)
+    if not ((x is not None and x.requires_grad) or (y is not None and y.requires_grad)):
+        return record(function, args, None, compute)
+    try:
+        value = compute(a, b)
+    except (ValueError, TypeError) as error:
+        raise explain(function, args, [a, b], error, user_frame(2)) from error
+    t: Tensor = _new_tensor(Tensor)
+    t._value = value
+    t._view = None
+    t._node = _node(function, (a, b), (x, y), None, value, True)
+    return t
+
+
+def _node(
+    function: Function,
+    values: Sequence[Any],
+    inputs: Sequence[Any],
+    keywords: dict[str, Any] | None,
+    value: Any,
+    requires_grad: bool,
+) -> Node:
+    """The node of an operation, with the place in the user's program that asked for it."""
+    node = _new_node(Node)
+    node.function = function
+    node.inputs = tuple(inputs)
+    node.arguments = tuple(values)
+    node.keywords = keywords
+    node.value = value
+    node.requires_grad = requires_grad
+    node.order = next(ORDER)
+    node.handle = None
+    frame: FrameType | None = sys._getframe(3)
+    if is_internal(frame.f_code.co_filename):  # type: ignore[union-attr]
+        frame = user_frame(4)
+    if frame is None:
+        node.code, node.offset = None, 0
+    else:
+        node.code, node.offset = frame.f_code, frame.f_lasti
+    return node
+
+
+def _traced(
+    tape: Tape,
+    function: Function,
+    rule: Rule | None,
+    values: list[Any],
+    inputs: list[Any],
+    keywords: dict[str, Any] | None,
+    value: Any,
+    carriers: int,
+) -> Node:
+    """The node of an operation in a traced program: with copies of its constants, on the tape."""
+    if rule is None and carriers:
+        _check_zero_derivative(function)
+    for i, v in enumerate(values):
+        if inputs[i] is None and type(v) is np.ndarray:
+            values[i] = v.copy()
+    needs = rule is not None and carriers > 0 and MODE.get().grad
+    node = _node(function, values, inputs, keywords, value, needs)
+    tape.nodes.append(node)
+    return node
+
+
+def _check_zero_derivative(function: Function) -> None:
+    """Raise for a function without a rule, unless its derivative is known to be zero."""
+    if function not in CONSTANTS:
+        raise no_rule(function, user_frame(3))
+
+
+def _spare_memory(
+    rule: Rule,
+    values: list[Any],
+    inputs: list[Any],
+    value: Any,
+    carriers: int,
+    residual: Any,
+) -> Any:
+    """Replace what the rules do not read by stand-ins; protect the constants that they do read."""
+    for i in rule.drop_inputs:
+        if i < len(values):
+            v = values[i]
+            if type(v) is np.ndarray and v.nbytes > LARGE:
+                values[i] = stand_in(v)
+    for i, node in enumerate(inputs):
+        v = values[i]
+        if type(v) is np.ndarray:
+            if node is None:
+                if v.nbytes <= SMALL:
+                    values[i] = v.copy()
+                elif any(v.strides):  # not a stand-in
+                    inputs[i] = Guard(v)
+            elif rule.alone is not None and carriers == 1 and v.nbytes > LARGE:
+                values[i] = stand_in(v)  # such rules do not read the one argument that varies
+    if residual is not None:
+        values.append(residual)
+    if rule.drop_output and value.nbytes > LARGE:
+        return stand_in(value)
+    return value
+
+
+def no_rule(function: Function, frame: FrameType | None) -> NoRuleError:
+    """The error for a function whose derivative is not known."""
+    return NoRuleError(
+        f"np.{function_name(function)} has no derivative rule, and a tensor that carries a gradient "
+        "was given to it\n"
+        "  write it with operations that have one, register one with tinygrad_nn.rules.rule, or\n"
+        "  pass t.detach() where no gradient is wanted\n"
+        f"{underline_frame(frame)}"
+    )
+
+
+Tensor._record = staticmethod(record)  # what the tensor's operators call
+Tensor._record_pair = staticmethod(record_pair)
