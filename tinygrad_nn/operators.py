@@ -75,6 +75,12 @@ class Operators:
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return self // other, self % other
 
+    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
+        return other // self, other % self
+
+    def __round__(self, ndigits: int = 0) -> Any:
+        return np.round(self, ndigits)  # type: ignore[call-overload]
+
     def __neg__(self) -> Any:
         return self._record(np.negative, (self,), None, operator.neg)
 

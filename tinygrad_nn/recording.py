@@ -81,10 +81,11 @@ def record(
     mode = MODE.get()
     residual = None
     try:
-        if rule is not None and rule.residual is not None and carriers and mode.tape is None:
-            value, residual = rule.residual(*values, **(keywords or {}))
-        elif keywords is None:
-            value = (compute or function)(*values)
+        if keywords is None:
+            if rule is not None and rule.residual is not None and carriers and mode.tape is None:
+                value, residual = rule.residual(*values)
+            else:
+                value = (compute or function)(*values)
         else:
             value = (compute or function)(*values, **keywords)
     except (ValueError, TypeError, IndexError) as error:
