@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from . import tree
 from .errors import DataError, DtypeError, ShapeError
-from .node import derivatives_recorded, leaf, transforming, underline_frame, user_frame
+from .node import ORDER, Leaf, derivatives_recorded, leaf, transforming, underline_frame, user_frame
 from .tensor import Tensor, untracked, wrap
 from .walk import ones_like, private, walk
 
@@ -32,7 +33,7 @@ def backward(result: Tensor, gradient: Any = None) -> None:
     lift = derivatives_recorded()
     grads = walk([(result._node, _seed(result, gradient, lift))], lift=lift)  # type: ignore[list-item]
     for node in list(grads):
-        target = node.handle() if node.handle is not None else None
+        target = node.tensor if isinstance(node, Leaf) else None
         if target is None:
             continue
         before = target.grad
@@ -75,8 +76,8 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         primals: where, one for each argument of ``f``; floating-point.
 
     Returns:
-        ``(out, pullback)``: ``pullback(cotangent)``, with a cotangent of the structure and shapes of
-        ``out``, gives a tuple with the vector-Jacobian product for each primal.
+        ``(out, pullback)``: ``pullback(cotangent)``, with a cotangent of the structure and shapes
+        of ``out``, gives a tuple with the vector-Jacobian product for each primal.
 
     Raises:
         DtypeError: a primal that is not floating-point.
@@ -88,15 +89,20 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         >>> pullback(np.array([1.0, 0.0]))[0]
         array([1., 0.])
     """
-    out, pullback, _ = _vjp(f, primals)
-    return out, pullback
+    # The pullback may be called later, when the caller's arrays are others, and so may hold others.
+    out, pullback, _ = _vjp(f, tree.map_leaves(_copied, primals))
+    return tree.map_leaves(_copied, out), pullback
+
+
+def _copied(x: Any) -> Any:
+    return x.copy() if isinstance(x, np.ndarray) else x
 
 
 def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Function, Any]:
     inner = derivatives_recorded()
     starts = [_input(x) for x in tree.leaves(primals)]
     inputs = tree.fill(primals, iter(starts))
-    nodes = [t._node for t in starts if t._node is not None]
+    nodes: list[Any] = [t._node for t in starts]
     with transforming():
         out = f(*inputs)
     out, aux = out if has_aux else (out, None)
@@ -104,11 +110,11 @@ def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Functio
 
     def pullback(cotangent: Any) -> Any:
         lift = derivatives_recorded()
-        seeds = _cotangents(tree.leaves(results), tree.leaves(cotangent), lift)
+        seeds = _cotangents(results, cotangent, lift)
         roots = [(t._node, s) for t, s in seeds if t._node is not None and t.requires_grad]
         grads = walk(roots, nodes, lift)
         finish = _lifted if lift else _finished
-        return tree.fill(inputs, iter([finish(grads, t) for t in starts]))
+        return tree.fill(inputs, iter([finish(grads, node) for node in nodes]))
 
     if not inner:
         return tree.map_leaves(_plain, results), pullback, tree.map_leaves(_plain, aux)
@@ -124,7 +130,7 @@ def _input(x: Any) -> Tensor:
         if t._node is None:
             t._node = leaf(value, True)
         else:
-            t._node.requires_grad = True
+            t._node.requires_grad, t._node.order = True, next(ORDER)
         return t  # type: ignore[no-any-return]
     value = x if hasattr(x, "__array_function__") else np.asarray(x)[()]
     if value.dtype.kind != "f":
@@ -153,12 +159,11 @@ def _plain(x: Any) -> Any:
     return x._current() if isinstance(x, Tensor) else x
 
 
-def _cotangents(outs: list[Tensor], seeds: list[Any], lift: bool) -> list[tuple[Tensor, Any]]:
-    """Each output with its cotangent, checked: of the output's shape and dtype."""
-    if len(outs) != len(seeds):
-        raise ShapeError(f"the function has {len(outs)} outputs, the cotangent {len(seeds)} leaves")
+def _cotangents(outs: Any, cotangent: Any, lift: bool) -> list[tuple[Tensor, Any]]:
+    """Each output with its cotangent, checked: of the output's structure, shape and dtype."""
+    seeds = _matching(outs, cotangent, "the cotangent has not the structure of the output")
     pairs = []
-    for t, s in zip(outs, seeds, strict=True):
+    for t, s in zip(tree.leaves(outs), seeds, strict=True):
         if not hasattr(s, "shape"):
             s = np.asarray(s, dtype=t.dtype)[()]
         if s.shape != t.shape:
@@ -172,19 +177,28 @@ def _cotangents(outs: list[Tensor], seeds: list[Any], lift: bool) -> list[tuple[
     return pairs
 
 
-def _lifted(grads: dict[Any, Any], t: Tensor) -> Tensor:
+def _matching(structure: Any, other: Any, complaint: str) -> list[Any]:
+    """The leaves of ``other`` in the order of the structure that it should have."""
+    try:
+        return tree.leaves_like(structure, other)
+    except ValueError as error:
+        raise ShapeError(f"{complaint}: {error}\n{underline_frame(user_frame(3))}") from None
+
+
+def _lifted(grads: dict[Any, Any], start: Any) -> Tensor:
     """A gradient to hand out under another transform: a tensor; zeros if there is none."""
-    g = grads.get(t._node)
+    g = grads.get(start)
     if g is None:
-        return untracked(np.zeros_like(t._value))
+        return untracked(np.zeros_like(start.value)[()])
     return g if isinstance(g, Tensor) else untracked(g)
 
 
-def _finished(grads: dict[Any, Any], t: Tensor) -> Any:
+def _finished(grads: dict[Any, Any], start: Any) -> Any:
     """A gradient to hand out: an array that nobody else holds; zeros if there is none."""
-    if t._node not in grads:
-        return np.zeros_like(t._value)
-    return private(grads.pop(t._node))
+    if start not in grads:
+        return np.zeros_like(start.value)[()]
+    g = private(grads.pop(start))
+    return g[()] if isinstance(g, np.ndarray) and g.ndim == 0 else g
 
 
 def value_and_grad(f: Function, argnums: Any = 0, has_aux: bool = False) -> Function:
@@ -208,12 +222,15 @@ def value_and_grad(f: Function, argnums: Any = 0, has_aux: bool = False) -> Func
         >>> value_and_grad(lambda x: x * x)(3.0)
         (np.float64(9.0), np.float64(6.0))
     """
-    single = isinstance(argnums, int)
-    positions = (argnums,) if single else tuple(argnums)
+    single, positions = _positions(argnums)
 
     @wraps(f)
     def both(*args: Any, **kwargs: Any) -> Any:
         chosen = [_argument(args, i) for i in positions]
+        if len({i % len(args) for i in positions}) < len(positions):
+            raise DataError(
+                f"argnums={argnums} names an argument twice\n{underline_frame(user_frame(2))}"
+            )
 
         def of_chosen(*values: Any) -> Any:
             full = list(args)
@@ -229,6 +246,19 @@ def value_and_grad(f: Function, argnums: Any = 0, has_aux: bool = False) -> Func
     return both
 
 
+def _positions(argnums: Any) -> tuple[bool, tuple[int, ...]]:
+    """Whether ``argnums`` is a single int, and the ints."""
+    try:
+        if isinstance(argnums, (tuple, list)):
+            return False, tuple(index(i) for i in argnums)
+        return True, (index(argnums),)
+    except TypeError:
+        raise DataError(
+            f"argnums is the place of an argument, or a tuple of places, not {argnums!r}\n"
+            f"{underline_frame(user_frame(2))}"
+        ) from None
+
+
 def _argument(args: tuple[Any, ...], i: int) -> Any:
     if not -len(args) <= i < len(args):
         raise DataError(
@@ -241,19 +271,28 @@ def _argument(args: tuple[Any, ...], i: int) -> Any:
 def _scalar(out: Any, f: Function, has_aux: bool) -> Any:
     """What ``f`` returned, if it is a single number of a floating-point type."""
     if has_aux and not (isinstance(out, tuple) and len(out) == 2):
-        raise DataError(f"with has_aux=True {_name(f)} must return (value, aux)")
-    value = out[0] if has_aux else out
-    structure = isinstance(value, (dict, list, tuple))
-    value = value if structure else _as_tensor(value)
-    if structure or value.shape != ():
-        what = f"a {type(value).__name__}" if structure else f"an array of shape {value.shape}"
-        raise ShapeError(
-            f"grad needs a function whose value is a single number; {_name(f)} returned {what}\n"
-            "  reduce it (.sum(), .mean()), or use tg.jacobian or tg.vjp\n"
+        raise DataError(
+            f"with has_aux=True {_name(f)} must return (value, aux), not {tree.kind(out)}\n"
             f"{underline_frame(user_frame(2))}"
         )
-    _check_float(value._value)
-    return (value, out[1]) if has_aux else value
+    value = out[0] if has_aux else out
+    error: type[Exception] = ShapeError
+    if value is None or isinstance(value, (dict, list, tuple)):
+        came = tree.kind(value)
+    else:
+        value = _as_tensor(value)
+        if value.shape != ():
+            came = f"an array of shape {value.shape}"
+        elif value.dtype.kind != "f":
+            error, came = DtypeError, f"one of type {value.dtype}"
+        else:
+            return (value, out[1]) if has_aux else value
+    raise error(
+        f"grad needs a function whose value is a single floating-point number; {_name(f)} "
+        f"returned {came}\n"
+        "  reduce it (.sum(), .mean()), or use tg.jacobian or tg.vjp\n"
+        f"{underline_frame(user_frame(2))}"
+    )
 
 
 def _name(f: Function) -> str:
@@ -294,8 +333,14 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
         >>> jvp(lambda x: x * x, (3.0,), (1.0,))
         (np.float64(9.0), np.float64(6.0))
     """
-    primals, tangents = tuple(primals), tuple(tangents)
-    shapes = [[np.shape(x) for x in tree.leaves(t)] for t in (primals, tangents)]
+    if not isinstance(primals, (tuple, list)):
+        raise ShapeError(
+            "primals is a tuple with one for each argument of the function, as in "
+            f"jvp(f, (x,), (v,)); got {tree.kind(primals)}\n{underline_frame(user_frame(2))}"
+        )
+    primals = tuple(primals)
+    along = _matching(primals, tangents, "the tangents have not the structure of the primals")
+    shapes = [[np.shape(x) for x in leaves] for leaves in (tree.leaves(primals), along)]
     if shapes[0] != shapes[1]:
         raise ShapeError(
             f"primals have shapes {shapes[0]}, tangents {shapes[1]}: they must be the same\n"
@@ -304,9 +349,9 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
     with transforming():
         out, pullback = vjp(f, *primals)
     outer = derivatives_recorded()
-    zeros = tree.map_leaves(lambda t: np.zeros(t.shape, t.dtype), out)
-    _, along = vjp(lambda cotangent: pullback(cotangent), zeros)
-    (tangent,) = along(tangents)
+    zeros = tree.map_leaves(lambda t: np.zeros(t.shape, t.dtype)[()], out)
+    _, forward = vjp(lambda cotangent: pullback(cotangent), zeros)
+    (tangent,) = forward(tree.fill(primals, iter(along)))
     return (out if outer else tree.map_leaves(_plain, out)), tangent
 
 
@@ -338,24 +383,34 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
         array([[2., 0.],
                [0., 4.]])
     """
+    single, (position, *_) = _positions(argnums)
+    if not single:
+        raise DataError("jacobian differentiates one argument: argnums is an int")
 
     @wraps(f)
     def all_rows(*args: Any, **kwargs: Any) -> Any:
         def of_one(x: Any) -> Any:
             full = list(args)
-            full[argnums] = x
+            full[position] = x
             return f(*full, **kwargs)
 
-        x = _argument(args, argnums)
+        x = _argument(args, position)
         if isinstance(x, (dict, list, tuple)):
-            raise DtypeError("jacobian differentiates one array; use tg.vjp for nested structures")
+            raise DtypeError(
+                "jacobian differentiates one array; use tg.vjp for nested structures\n"
+                f"{underline_frame(user_frame(2))}"
+            )
         out, pullback = vjp(of_one, x)
-        if isinstance(out, (dict, list, tuple)):
-            raise DtypeError("jacobian needs a function that returns one array")
+        if not hasattr(out, "shape"):
+            raise DtypeError(
+                f"jacobian needs a function that returns one array; {_name(f)} returned "
+                f"{tree.kind(out)}\n{underline_frame(user_frame(2))}"
+            )
         rows = [pullback(unit)[0] for unit in _units(out)]
         if not rows:
             return np.zeros(np.shape(out) + np.shape(x), out.dtype)
-        return np.reshape(np.stack(rows), np.shape(out) + np.shape(x))
+        rows_together = np.reshape(np.stack(rows), np.shape(out) + np.shape(x))
+        return rows_together[()] if isinstance(rows_together, np.ndarray) else rows_together
 
     return all_rows
 

@@ -2,8 +2,8 @@
 
 NumPy's meaning of the statement is kept for every name bound to the tensor and for every view of
 it; what was computed before keeps the old value. A write makes a new value and moves the handle. A
-view remembers the tensor that it looks into (its root) and how to look again: it notices at its next
-use that the root has moved, and looks again. A write through a view is a write into its root.
+view remembers the tensor that it looks into (its root) and how to look again: it notices at its
+next use that the root has moved, and looks again. A write through a view is a write into its root.
 
 Imports: node, rules (the registry, indexing and shape).
 """
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, InPlaceError, ShapeError
-from .node import LARGE, MODE, Node, function_name, leaf, underline_frame, user_frame
+from .node import LARGE, MODE, Leaf, Node, function_name, leaf, underline_frame, user_frame
 from .provenance import place
 from .rules.indexing import as_index, getitem, setitem
 from .rules.registry import plain
@@ -58,7 +58,7 @@ class View:
 
 
 def attach(t: Any, function: Any, args: tuple[Any, ...], keywords: Any) -> None:
-    """Make ``t``, the result of ``function(*args)``, a view if it shares its first argument's memory."""
+    """Make ``t``, the result of ``function(*args)``, a view if it looks into its first argument."""
     parent = args[0]
     if not hasattr(parent, "_view"):  # a plain array: nobody writes into it through tensors
         return
@@ -81,7 +81,7 @@ def _no_way_back(parent: Any, value: Any, *_: Any, **__: Any) -> Any:
     )
 
 
-#: For each function that makes views: the parent's new value when the view's new value is ``value``.
+#: For each function that makes views: what the parent becomes when the view becomes ``value``.
 _WRITE_THROUGH: dict[Any, Callable[..., Any]] = {
     getitem: lambda parent, value, *index: parent._record(setitem, (parent, value, *index)),
     np.reshape: lambda parent, value, shape: np.reshape(value, parent.shape),
@@ -173,7 +173,7 @@ class InPlace:
     def _update(self, new: Any) -> Any:
         """Carry out ``self op= other``, given ``self op other``."""
         _check_writable(self)
-        if isinstance(self._value, np.generic) and not (self.requires_grad and self.is_leaf):
+        if isinstance(self._value, np.generic) and not _is_parameter(self):
             return new  # a computed number: as of NumPy's scalars, other names keep the old one
         if new.shape != self.shape:
             raise ShapeError(
@@ -195,11 +195,11 @@ class InPlace:
         t: Any = self
         while t._view is not None:
             view = t._view
-            write = _WRITE_THROUGH.get(view.function, _no_way_back)
+            write: Callable[..., Any] = _WRITE_THROUGH.get(view.function, _no_way_back)
             new = write(view.parent, new, *view.arguments, **(view.keywords or {}))
             t = view.parent
         value = _laid_out_like(t._value, new._value)
-        if t.requires_grad and t.is_leaf:  # inside no_grad: an update of the leaf
+        if _is_parameter(t):  # inside no_grad: an update
             _replace_leaf(t, value)
         else:
             t._value, t._node = value, new._node
@@ -207,7 +207,7 @@ class InPlace:
     def _is_unshared(self, value: Any) -> bool:
         """Whether nobody could notice if the value were overwritten where it is.
 
-        True when the handle alone holds the array: no recorded node keeps it, no view looks into it.
+        True when the handle alone holds the array: no node keeps it, and no view looks into it.
         It saves a copy for each of ``for i in range(N): out[i] = ...``.
         """
         return (
@@ -225,12 +225,16 @@ class InPlace:
         """The value as a plain array, without gradient.
 
         Of a leaf it may be changed (``p.data -= 0.1 * p.grad``); graphs recorded before keep the
-        old value. Of a computed tensor it is read-only.
+        old value. Ask for it anew each time: an array kept from before a graph was recorded is
+        that graph's value. Of a computed tensor it is read-only.
         """
         value, node = self._current(), self._node
-        if not isinstance(value, np.ndarray) or node is None:
+        if not isinstance(value, np.ndarray):
             return value
-        if node.function is None:
+        if node is None:
+            if self._view is None or not self._view.root.requires_grad:
+                return value
+        elif node.function is None:
             if sys.getrefcount(node) > 3:  # the handle's, ours and the argument's: a graph uses it
                 _replace_leaf(self, value.copy())
             return self._value
@@ -253,7 +257,9 @@ class InPlace:
                 f"not {np.shape(value)}\n{underline_frame(user_frame(2))}"
             )
         new = np.array(value, dtype=self.dtype)[()]
-        if self._node is None:
+        if self._view is not None:
+            self[...] = new
+        elif self._node is None:
             self._value = new
         else:
             _replace_leaf(self, new)
@@ -284,14 +290,22 @@ def _replace_leaf(t: Any, value: Any) -> None:
     t._value, t._node = value, frame_free
 
 
+def _is_parameter(t: Any) -> bool:
+    """Whether ``t`` is a leaf that requires a gradient, and not an argument under a transform."""
+    node = t._node
+    return isinstance(node, Leaf) and node.requires_grad and node.handle is not None
+
+
 def _check_writable(t: Any) -> None:
     root = t._view.root if t._view is not None else t
-    if root.requires_grad and root.is_leaf and MODE.get().grad:
+    if _is_parameter(root) and MODE.get().grad:
         frame = user_frame(2)
-        name = root.name or (place(frame.f_code, frame.f_lasti).name if frame else None) or "it"
+        spot = place(frame.f_code, frame.f_lasti) if frame is not None else None
+        name = root.name or (spot and (spot.name or next(iter(spot.operands), None))) or "it"
         raise InPlaceError(
-            f"a leaf that requires a gradient cannot be changed in place: {name} is a parameter\n"
-            f"  to update it, write it inside `with tg.no_grad():`; to compute with it, make a new\n"
+            "a leaf that requires a gradient cannot be changed in place: "
+            f"{name} is a parameter\n"
+            "  to update it, write it inside `with tg.no_grad():`; to compute with it, make a new\n"
             f"  tensor ({name} = {name} - ...)\n"
             f"{underline_frame(frame)}"
         )

@@ -34,16 +34,15 @@ class Node:
         keywords: static keyword arguments, or None.
         value: the output, or a stand-in for it.
         requires_grad: whether a gradient flows through here.
-        order: its number in the order of creation, by which the backward walk goes.
+        order: its number in the order of creation, by which the backward walk goes; 0 if no
+            gradient flows through here.
         code, offset: the caller's code object and instruction; ``provenance.place`` reads them.
-        handle: for a leaf a weak reference to its tensor, else None.
     """
 
     __slots__ = (
         "arguments",
         "code",
         "function",
-        "handle",
         "inputs",
         "keywords",
         "offset",
@@ -60,26 +59,41 @@ class Node:
     order: int
     code: CodeType | None
     offset: int
-    handle: Any
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__name__", "leaf")
         return f"<Node {name} {self.value.dtype}{list(self.value.shape)}>"
 
 
+class Leaf(Node):
+    """Where a gradient ends: a node without a function.
+
+    Attributes:
+        handle: a weak reference to the tensor that the gradient is for, or None.
+    """
+
+    __slots__ = ("handle",)
+    handle: Any
+
+    @property
+    def tensor(self) -> Any:
+        """The tensor that the gradient is for, if it is still there."""
+        return self.handle() if self.handle is not None else None
+
+
 #: Numbers for nodes.
 ORDER = itertools.count(1)
 
 
-def leaf(value: Any, requires_grad: bool, handle: Any = None, frame: FrameType | None = None) -> Node:
-    """A node without inputs: where a gradient ends."""
-    node = Node()
+def leaf(value: Any, requires_grad: bool, handle: Any = None, frame: FrameType | None = None) -> Leaf:
+    """A new leaf, made on the user's line that runs in ``frame``."""
+    node = Leaf()
     node.function = None
     node.inputs = node.arguments = ()
     node.keywords = None
     node.value = value
     node.requires_grad = requires_grad
-    node.order = next(ORDER)
+    node.order = next(ORDER) if requires_grad else 0
     node.handle = handle
     node.code, node.offset = (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
     return node
@@ -116,13 +130,14 @@ def _spread(shape: tuple[int, ...]) -> tuple[slice, ...]:
 
 
 class Guard:
-    """Watches a large plain array that a rule will read in the backward pass.
+    """Watches a large plain array that a rule will read in the backward pass; no gradient enters it.
 
     Small constant arrays are copied when they are recorded. Copying large ones would cost too much,
     so up to 64 of their entries, spread over every axis, are compared instead.
     """
 
     __slots__ = ("array", "sample", "where")
+    order = 0
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         self.array = array
@@ -212,7 +227,7 @@ class tracing(_Scope):  # noqa: N801 (reads as what it is)
 
     def __enter__(self) -> Tape:
         tape = Tape()
-        self._tokens.append(MODE.set(MODE.get()._replace(tape=tape)))
+        self._tokens.append(MODE.set(MODE.get()._replace(grad=True, tape=tape)))
         return tape
 
 

@@ -124,32 +124,36 @@ def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Tens
     x = y = None
     if isinstance(a, Tensor):
         x = a._node
-        if x is None or a._view is not None or a._value.nbytes > LARGE:
+        if x is None or a._view is not None:
             return record(function, args, None, compute)
         a = a._value
-    elif type(a) is not float and type(a) is not int:
+    elif type(a) not in _NUMBERS:
         return record(function, args, None, compute)
     if isinstance(b, Tensor):
         y = b._node
-        if y is None or b._view is not None or b._value.nbytes > LARGE:
+        if y is None or b._view is not None:
             return record(function, args, None, compute)
         b = b._value
-    elif type(b) is not float and type(b) is not int:
+    elif type(b) not in _NUMBERS:
         return record(function, args, None, compute)
     mode = MODE.get()
-    if mode.tape is not None or not mode.grad:
-        return record(function, args, None, compute)
-    if not ((x is not None and x.requires_grad) or (y is not None and y.requires_grad)):
+    needs = (x is not None and x.requires_grad) or (y is not None and y.requires_grad)
+    if not needs or mode.tape is not None or not mode.grad:
         return record(function, args, None, compute)
     try:
         value = compute(a, b)
     except (ValueError, TypeError) as error:
         raise explain(function, args, [a, b], error, user_frame(2)) from error
+    if type(value) is np.ndarray and value.nbytes > LARGE:  # then an operand may be large too
+        return record(function, args, None, lambda *_: value)
     t: Tensor = _new_tensor(Tensor)
     t._value = value
     t._view = None
     t._node = _node(function, (a, b), (x, y), None, value, True)
     return t
+
+
+_NUMBERS = frozenset((float, int))
 
 
 def _node(
@@ -168,8 +172,7 @@ def _node(
     node.keywords = keywords
     node.value = value
     node.requires_grad = requires_grad
-    node.order = next(ORDER)
-    node.handle = None
+    node.order = next(ORDER) if requires_grad else 0
     frame: FrameType | None = sys._getframe(3)
     if is_internal(frame.f_code.co_filename):  # type: ignore[union-attr]
         frame = user_frame(4)

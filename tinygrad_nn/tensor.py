@@ -101,6 +101,8 @@ class Tensor(InPlace, Operators, ArrayMethods):
     @property
     def requires_grad(self) -> bool:
         """Whether a gradient flows through this tensor."""
+        if self._view is not None:
+            self._refresh()
         return self._node is not None and self._node.requires_grad
 
     @property
@@ -140,7 +142,11 @@ class Tensor(InPlace, Operators, ArrayMethods):
 
     def detach(self) -> Tensor:
         """The same value in a tensor that carries no gradient."""
-        return untracked(self._current())
+        value = self._current()
+        if isinstance(value, np.ndarray):  # its ``data`` must not be a way into this tensor's value
+            value = value.view()
+            value.flags.writeable = False
+        return untracked(value)
 
     def item(self) -> Any:
         """The value of a tensor of one entry, as a Python number."""
@@ -191,10 +197,13 @@ class Tensor(InPlace, Operators, ArrayMethods):
     def __index__(self) -> int:
         return operator.index(_single(self, "an index"))
 
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self._current() == getattr(item, "_value", item)))
+
     __hash__ = object.__hash__
 
     def __reduce__(self) -> Any:
-        return _rebuild, (type(self), np.asarray(self._current()), self.requires_grad, self.name)
+        return _rebuild, (type(self), np.array(self._current()), self.requires_grad, self.name)
 
     # --- NumPy's protocols --------------------------------------------------------------------
 

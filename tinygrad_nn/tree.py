@@ -7,7 +7,7 @@ from typing import Any
 
 
 def leaves(tree: Any) -> list[Any]:
-    """The leaves in order; a dict's in the order of its keys' insertion. None is an empty branch."""
+    """The leaves in order, a dict's in that of its keys' insertion. None is an empty branch."""
     if isinstance(tree, dict):
         tree = tree.values()
     elif not isinstance(tree, (list, tuple)):
@@ -19,6 +19,42 @@ def leaves(tree: Any) -> list[Any]:
         elif branch is not None:
             found.append(branch)
     return found
+
+
+def leaves_like(tree: Any, other: Any, path: str = "") -> list[Any]:
+    """The leaves of ``other``, which has the structure of ``tree``, in the order of tree's.
+
+    A dict's keys may come in another order; lists and tuples may stand for one another.
+
+    Raises:
+        ValueError: another structure, with the place and what is there.
+    """
+    if isinstance(tree, dict):
+        if not isinstance(other, dict) or tree.keys() != other.keys():
+            raise ValueError(f"expected {kind(tree)}{_at(path)}, not {kind(other)}")
+        pairs = [(f"{path}[{key!r}]", value, other[key]) for key, value in tree.items()]
+    elif isinstance(tree, (list, tuple)):
+        if not isinstance(other, (list, tuple)) or len(tree) != len(other):
+            raise ValueError(f"expected {kind(tree)}{_at(path)}, not {kind(other)}")
+        pairs = [(f"{path}[{i}]", *both) for i, both in enumerate(zip(tree, other, strict=True))]
+    else:
+        if (tree is None) != (other is None) or isinstance(other, dict):
+            raise ValueError(f"expected {kind(tree)}{_at(path)}, not {kind(other)}")
+        return [] if tree is None else [other]
+    return [leaf for path, a, b in pairs for leaf in leaves_like(a, b, path)]
+
+
+def kind(tree: Any) -> str:
+    """What ``tree`` is, in words: a tuple of 2, a dict with certain keys, an array, None."""
+    if isinstance(tree, dict):
+        return f"a dict with the keys {list(tree)}"
+    if isinstance(tree, (list, tuple)):
+        return f"a {type(tree).__name__} of {len(tree)}"
+    return "None" if tree is None else "an array"
+
+
+def _at(path: str) -> str:
+    return f" at {path}" if path else ""
 
 
 def paths(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -41,7 +41,7 @@ def walk(
         keep: if given, filled with the gradient of every node passed.
     """
     wanted = set(wanted)
-    oldest = min((node.order for node in wanted), default=0)
+    oldest = min((node.order for node in wanted), default=1)
     grads: dict[Node, Any] = {}
     for node, g in roots:
         grads[node] = grads[node] + g if node in grads else g
@@ -64,11 +64,11 @@ def walk(
             args, y = _lifted(node)
         keywords = node.keywords
         for vjp, parent, x in zip(vjps, inputs, args):  # a residual may follow
-            if type(parent) is not Node:
-                if parent is not None:
-                    parent.check(node)
+            if parent is None:
                 continue
-            if not parent.requires_grad or parent.order < oldest:
+            if parent.order < oldest:  # or no gradient flows through it
+                if type(parent) is Guard:
+                    parent.check(node)
                 continue
             if vjp is None:
                 raise _no_derivative(node, x)
@@ -90,7 +90,7 @@ def _vjps(rule: Rule, node: Node) -> Sequence[Vjp | None]:
     n = len(node.inputs)
     if rule.variadic is not None:
         return [partial(rule.variadic, argnum) for argnum in range(n)]
-    carriers = sum(type(i) is Node and i.requires_grad for i in node.inputs)
+    carriers = sum(isinstance(i, Node) and i.requires_grad for i in node.inputs)
     vjps = rule.alone if rule.alone is not None and carriers == 1 else rule.vjps
     return vjps + (None,) * (n - len(vjps))
 
@@ -98,7 +98,7 @@ def _vjps(rule: Rule, node: Node) -> Sequence[Vjp | None]:
 def _lifted(node: Node) -> tuple[tuple[Any, ...], Tensor]:
     """A node's arguments and value as tensors, so that what the rules do with them is recorded."""
     args = tuple(
-        wrap(a, i) if type(i) is Node else a
+        wrap(a, i) if isinstance(i, Node) else a
         for a, i in zip(node.arguments, node.inputs, strict=False)  # without a residual
     )
     return args, wrap(node.value, node)

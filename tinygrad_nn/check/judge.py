@@ -20,7 +20,7 @@ _ROUNDING = 1e-11
 #: Error bar, relative to what is measured, beyond which a relative error means nothing.
 _RESOLVED = 1e-3
 #: How many error bars of the numeric derivative are still agreement.
-_BARS = 4
+_BARS = 8
 #: How many disagreements are measured again, before the others are believed.
 PATIENCE = 8
 #: Other first steps, to measure again with where the first measurement disagrees: an error bar is

@@ -13,7 +13,7 @@ from .table import TABLE, arrayed, axes_of, composes
 @composes(np.ravel)
 def ravel(a: Any, order: Any = "C") -> Any:
     """One dimension; a view of contiguous memory, else (unlike np.reshape's) always a copy."""
-    flat = np.reshape(a, (-1,), order=order)
+    flat: Any = np.reshape(a, (-1,), order=order)
     flags = getattr(getattr(a, "_value", a), "flags", None)
     if flags is not None and not (flags.f_contiguous if order == "F" else flags.c_contiguous):
         flat._view = None

@@ -25,7 +25,9 @@ def to_dot(graph: Graph, **style: Any) -> str:
             ``parameters``, ``direction``, ``dtypes``.
 
     Returns:
-        DOT source. Node ``n0`` is the graph's first input, and so on in the graph's order.
+        DOT source. Node ``n0`` is the graph's first input, and so on in the graph's order; ``n0_1``
+        is the same input once more, for operations far away; ``n7_1`` is the array constant that is
+        the second argument of operation ``n7``.
 
     Raises:
         StyleError: a style that there is not.
@@ -36,14 +38,18 @@ def to_dot(graph: Graph, **style: Any) -> str:
     Example:
         >>> import numpy as np
         >>> from tinygrad_nn.graph import trace
-        >>> print(to_dot(trace(lambda x: np.sum(x * x), np.ones(3))))  # doctest: +ELLIPSIS
-        digraph f {
-        ...
-            n0 -> n1
-            n0 -> n1
-        ...
+        >>> dot = to_dot(trace(lambda x: np.sum(x * x), np.ones(3)))
+        >>> [line.strip() for line in dot.splitlines() if "->" in line]
+        ['n0 -> n1', 'n0 -> n1', 'n1 -> n2']
     """
     return _Drawing(graph, Style.of(style)).source()
+
+
+#: Nodes from which on Graphviz is told to be content with a good layout, not the best.
+_MANY, _HURRY = 100, {"nslimit": "2", "nslimit1": "2"}
+
+#: Levels away from where a leaf was drawn, from which on it is drawn again.
+_FAR = 8
 
 
 class _Drawing:
@@ -53,6 +59,9 @@ class _Drawing:
         self.graph = graph
         self.style = style
         self.parameters = _parameters(graph, style.parameters)
+        self.levels = _levels(graph)
+        #: Of each leaf the level at which it was drawn last, and how often it was drawn again.
+        self.nearest: dict[Node, tuple[int, int]] = {}
         self.outputs = set(graph.outputs)
         self.titles = _output_titles(graph)
         if style.gradients or style.values:
@@ -72,6 +81,7 @@ class _Drawing:
                 "nodesep": "0.3",
                 "pad": "0.2",
                 "fontname": FONT,
+                **(_HURRY if len(self.graph.index) > _MANY else {}),
             },
             node_attr={
                 "shape": "box",
@@ -108,7 +118,7 @@ class _Drawing:
             self.digraph.node(name, cells, shape="plain", **in_order)
         for i, (parent, value) in enumerate(zip(node.inputs, node.arguments, strict=False)):
             if isinstance(parent, Node):
-                start = f"n{self.graph.index[parent]}"
+                start = self.start_of_edge(parent, node)
             elif labels.is_drawn(value):
                 start = f"{name}_{i}"
                 self.draw_constant(node, i, start)
@@ -120,6 +130,24 @@ class _Drawing:
             if node in self.gradients and parent in self.gradients:
                 edge |= {"dir": "both", "color": f"{LINE}:{GRADIENT}"}
             self.digraph.edge(start, name, **edge)
+
+    def start_of_edge(self, parent: Node, node: Node) -> str:
+        """Where an edge from ``parent`` begins: at its box, or a new one if that is too far away.
+
+        A parameter used all along a deep program would else send edges across the whole picture,
+        which nobody can follow, and which takes Graphviz time that grows with its cube.
+        """
+        name = f"n{self.graph.index[parent]}"
+        if parent.function is not None:
+            return name
+        level = self.levels[node]
+        first, copies = self.nearest.setdefault(parent, (level, 0))
+        if abs(first - level) > _FAR:
+            copies += 1
+            self.nearest[parent] = level, copies
+            title = labels.marked(labels.shortened(self.graph.names[parent]), bold=True)
+            self.digraph.node(f"{name}_{copies}", labels.html([title]), **BOXES[self.role(parent)])
+        return f"{name}_{copies}" if copies else name
 
     def draw_constant(self, node: Node, i: int, name: str) -> None:
         """An array that is no input of the program, but written in it."""
@@ -142,14 +170,15 @@ class _Drawing:
         """Lines on a node's value: name, type, value, gradient, whichever of them there are."""
         title = self.titles.get(node) or _title(node, self.graph.names[node])
         title = labels.shortened(title)
-        lines = [labels.marked(title, bold=True), labels.GAP] if title else []
-        lines += self.type_and_value(node.value)
+        lines = self.type_and_value(node.value)
         if node in self.gradients:
             g = self.gradients[node]
             d = f"d{title}" if title else "grad"
             text = f"{d if g.size == 1 else f'‖{d}‖'} = {labels.size_of(g)}"
             lines.append(labels.marked(text, color=GRADIENT, size=SMALL))
-        return lines
+        if not title:
+            return lines
+        return [labels.marked(title, bold=True), *([labels.GAP] if lines else []), *lines]
 
     def type_and_value(self, value: Any) -> list[str]:
         """The smaller lines."""
@@ -189,6 +218,16 @@ def _title(node: Node, name: str) -> str:
     """The node's name, if the user gave it; empty for one that only the text form needs."""
     made_up = re.fullmatch(r"t\d+", name) and node.function is not None
     return "" if made_up and user_name(node) != name else name
+
+
+def _levels(graph: Graph) -> dict[Node, int]:
+    """How many operations there are from each node to an end of the program, at most."""
+    levels = dict.fromkeys(graph.index, 0)
+    for node in reversed(graph.nodes):
+        for parent in node.inputs:
+            if isinstance(parent, Node):
+                levels[parent] = max(levels[parent], levels[node] + 1)
+    return levels
 
 
 def _check_has_values(graph: Graph) -> None:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 
 from ..errors import RenderError
@@ -32,11 +33,16 @@ _FONTS = """<?xml version="1.0"?>
 """
 
 
-def draw(dot: str, form: str) -> bytes:
+def draw(dot: str, form: str, patience: float | None = None) -> bytes:
     """The picture of ``dot`` in the format ``form``: svg, png or pdf.
 
+    Args:
+        dot: the source.
+        form: the format.
+        patience: seconds after which to give up.
+
     Raises:
-        RenderError: there is no Graphviz, or none that could draw this.
+        RenderError: there is no Graphviz, or none that could draw this, or not in time.
     """
     dpi = DPI if form == "png" else ""
     commands = list(_commands(form, dpi))
@@ -45,9 +51,14 @@ def draw(dot: str, form: str) -> bytes:
         for name, command in commands:
             try:
                 done = subprocess.run(
-                    command, input=dot.encode(), capture_output=True, env=environment, check=False
+                    command,
+                    input=dot.encode(),
+                    capture_output=True,
+                    env=environment,
+                    timeout=patience,
+                    check=False,
                 )
-            except OSError as error:
+            except (OSError, subprocess.TimeoutExpired) as error:
                 said.append(f"{name}: {error}")
                 continue
             if done.returncode == 0 and done.stdout:
@@ -91,7 +102,7 @@ def _environment() -> Iterator[dict[str, str]]:
         return
     with tempfile.TemporaryDirectory() as folder:
         configuration = Path(folder, "fonts.conf")
-        configuration.write_text(_FONTS.format(fonts), encoding="utf-8")
+        configuration.write_text(_FONTS.format(escape(str(fonts))), encoding="utf-8")
         yield environment | {"FONTCONFIG_FILE": str(configuration)}
 
 

@@ -195,7 +195,8 @@ def range_of(value: Any) -> str:
 
 def is_array(value: Any) -> bool:
     """Whether a constant is an array, of whatever package."""
-    return hasattr(value, "shape") and hasattr(value, "dtype") and hasattr(value, "size")
+    attributes = ("shape", "dtype", "size")  # which the class np.float64 has as well
+    return not isinstance(value, type) and all(hasattr(value, name) for name in attributes)
 
 
 def is_stand_in(value: Any) -> bool:
@@ -235,7 +236,7 @@ def cells(operation: str, about: list[str], role: str) -> str:
 
 def marked(text: str, *, bold: bool = False, color: str = "", size: float = 0) -> str:
     """Text with every special character escaped, in a weight, a colour and a size."""
-    out = escape(plain(text))
+    out = escape(plain(text)).replace("\\", "\\\\")  # else a backslash and N is the node's id
     if bold:
         out = f"<B>{out}</B>"
     attributes = (f' COLOR="{color}"' if color else "") + (f' POINT-SIZE="{size}"' if size else "")

@@ -19,8 +19,8 @@ from .dot import to_dot
 
 FORMATS = (".svg", ".png", ".pdf")
 
-#: Nodes up to which a notebook draws a graph by itself: about a second's work.
-_LARGEST_INLINE = 300
+#: What a notebook draws unasked: graphs of so many nodes, in so many seconds.
+_LARGEST_INLINE, _PATIENCE = 300, 10.0
 
 
 def render(graph: Graph, path: str | os.PathLike[str], **style: Any) -> Path:
@@ -65,7 +65,7 @@ def mimebundle(graph: Graph) -> dict[str, str]:
         return bundle
     dot = to_dot(graph)
     try:
-        svg = _finished(engine.draw(dot, "svg").decode(), dot, graph)
+        svg = _finished(engine.draw(dot, "svg", _PATIENCE).decode(), dot, graph)
     except RenderError:
         return bundle
     # In a page a wide picture shrinks to the column.

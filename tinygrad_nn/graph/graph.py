@@ -17,6 +17,13 @@ from ..walk import walk
 
 
 @dataclass(frozen=True, eq=False)
+class Constant:
+    """An argument of a traced function that is no array, and so a constant of the program."""
+
+    value: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A program of recorded operations, as data.
 
@@ -29,6 +36,8 @@ class Graph:
         outputs: the nodes of the result's arrays, in the order of its structure.
         names: for every node a unique identifier: the user's own name where there is one.
         structure: the result's structure, with the index of an output at each leaf.
+        arguments: the structure of the traced function's arguments, with the index of an input or a
+            :class:`Constant` at each leaf; None if only the inputs are known.
     """
 
     name: str
@@ -38,6 +47,7 @@ class Graph:
     outputs: tuple[Node, ...]
     names: dict[Node, str] = field(repr=False)
     structure: Any = 0
+    arguments: Any = None
 
     @cached_property
     def index(self) -> dict[Node, int]:
@@ -56,15 +66,11 @@ class Graph:
             args: as the traced function's; arrays of the shapes it was traced with.
 
         Raises:
-            DataError: another number of arrays than the graph has inputs.
+            DataError: arguments of another structure than the function was traced with, or another
+                value for one that is a constant of the program.
             ShapeError: an array of another shape than the graph was traced with.
         """
-        values = [x for x in tree.leaves(args) if is_array(x)]
-        if len(values) != len(self.inputs):
-            raise DataError(
-                f"{self.name} takes {len(self.inputs)} arrays "
-                f"({', '.join(self.names[n] for n in self.inputs)}), not {len(values)}"
-            )
+        values = self._inputs_of(args)
         env: dict[Node, Any] = {node: node.value for node in self.captured}
         for node, value in zip(self.inputs, values, strict=True):
             if value.shape != node.value.shape:
@@ -76,6 +82,33 @@ class Graph:
         for node in self.nodes:
             env[node] = compute(node, env)
         return tree.map_leaves(lambda i: env[self.outputs[i]], self.structure)
+
+    def _inputs_of(self, args: tuple[Any, ...]) -> list[Any]:
+        """The arrays among ``args``, one for each input, checked but for their shapes."""
+        slots = tree.leaves(self.arguments)
+        if self.arguments is None:
+            slots, given = list(range(len(self.inputs))), tree.leaves(args)
+        else:
+            try:
+                given = tree.leaves_like(self.arguments, args)
+            except ValueError as error:
+                raise DataError(f"the arguments of {self.name}: {error}") from None
+        arrays = {}
+        for slot, x in zip(slots, given, strict=False):
+            if isinstance(slot, Constant):
+                if x is not slot.value and x != slot.value:
+                    raise DataError(
+                        f"{self.name} was traced with {slot.value!r}, a constant of the program, "
+                        f"and is run with {x!r}; what should vary has to be an array"
+                    )
+            elif is_array(x):
+                arrays[slot] = x
+        if len(arrays) != len(self.inputs) or len(given) != len(slots):
+            raise DataError(
+                f"{self.name} takes {len(self.inputs)} arrays "
+                f"({', '.join(self.names[n] for n in self.inputs)}), not {len(arrays)}"
+            )
+        return [arrays[i] for i in range(len(self.inputs))]
 
     def cotangents(self) -> dict[Node, Any]:
         """The derivative of the (single, scalar) output with respect to every node it depends on.
@@ -92,7 +125,7 @@ class Graph:
         root = self.outputs[0]
         if root.requires_grad:
             walk([(root, np.ones_like(root.value))], keep=found)
-        return found
+        return {node: g for node, g in found.items() if node in self.index}
 
     def __str__(self) -> str:
         from .text import text

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Iterable
 
-from ..node import Node
+from ..node import Leaf, Node
 from ..provenance import place
 
 
@@ -34,8 +35,8 @@ def assign(
     for (node, path), last in zip(inputs.items(), short, strict=True):
         give(node, last if short.count(last) == 1 else identifier(path))
     for node in captured:
-        handle = node.handle() if node.handle is not None else None
-        own = handle.name if handle is not None else None
+        tensor = node.tensor if isinstance(node, Leaf) else None
+        own = tensor.name if tensor is not None else None
         give(node, identifier(own or user_name(node) or "c"))
     nodes = list(nodes)
     final = _final(nodes)
@@ -63,9 +64,13 @@ def user_name(node: Node) -> str | None:
 
 
 def identifier(text: str) -> str:
-    """``text`` as an identifier: what is not a letter, digit or underscore becomes one underscore."""
-    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_") or "x"
-    return f"x{name}" if name[0].isdigit() else name
+    """``text`` as an identifier: what cannot stand in one becomes an underscore.
+
+    Python itself reads identifiers in the normal form NFKC.
+    """
+    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", str(text))).strip("_") or "x"
+    name = f"x{name}" if name[0].isdecimal() else name
+    return name if name.isidentifier() else identifier(name.encode("ascii", "ignore").decode())
 
 
 def _last_key(path: str) -> str:

@@ -42,7 +42,7 @@ def text(graph: Graph) -> str:
 
 def _type(value: Any) -> str:
     shape = ", ".join(map(str, value.shape)) or "()"
-    return f"{value.dtype}[{shape}]"
+    return f"{value.dtype.name}[{shape}]"
 
 
 def _call(node: Node, names: dict[Node, str]) -> str:
@@ -176,8 +176,8 @@ class _Reader:
         node.requires_grad = node.function not in CONSTANTS and any(
             isinstance(i, Node) and i.requires_grad for i in node.inputs
         )
-        node.code, node.offset, node.handle = None, 0, None
-        node.order = next(ORDER)
+        node.code, node.offset = None, 0
+        node.order = next(ORDER) if node.requires_grad else 0
         return node
 
     def reference(self, argument: ast.expr) -> Node | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from .. import tree
 from ..errors import TraceError
 from ..node import Node, leaf, tracing
 from ..tensor import Tensor, wrap
-from .graph import Graph, is_array
+from .graph import Constant, Graph, is_array
 from .names import assign, identifier
 
 
@@ -41,11 +42,16 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
     """
     inputs: list[Node] = []
     names: dict[Node, str] = {}
+    slots: list[Any] = []
 
     def as_input(path: str, x: Any) -> Any:
         if not is_array(x):
+            slots.append(Constant(x))
             return x
         value = x._current() if isinstance(x, Tensor) else x
+        if value.dtype.kind not in "biuf":
+            raise TraceError(f"{path} holds {value.dtype}, and a program computes with real numbers")
+        slots.append(len(inputs))
         node = leaf(value, value.dtype.kind == "f")
         inputs.append(node)
         names[node] = (x.name if isinstance(x, Tensor) else None) or path
@@ -57,7 +63,7 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
     ]
     with tracing() as tape:
         out = f(*arguments)
-    outputs, structure = _outputs(out)
+        outputs, structure = _outputs(out)  # a view among them may have to look again
     if not outputs:
         raise TraceError(f"{_name(f)} returned nothing to draw or derive: {type(out).__name__}")
     captured, nodes = _needed(outputs, set(inputs), tape.nodes)
@@ -69,11 +75,13 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
         outputs=outputs,
         names=assign(names, captured, nodes),
         structure=structure,
+        arguments=tree.fill(args, iter(slots)),
     )
 
 
 def _name(f: Callable[..., Any]) -> str:
-    return identifier(getattr(f, "__name__", "f")) if _is_named(f) else "f"
+    name = identifier(getattr(f, "__name__", "f")) if _is_named(f) else "f"
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _is_named(f: Any) -> bool:
@@ -106,6 +114,8 @@ def _outputs(out: Any) -> tuple[tuple[Node, ...], Any]:
             nodes.append(x._node)
         else:
             value = x._value if isinstance(x, Tensor) else np.asarray(x)[()]
+            if value.dtype.kind not in "biuf":
+                raise TraceError(f"a program's result is made of real numbers; got {x!r}")
             nodes.append(leaf(value, False))
         return len(nodes) - 1
 
@@ -127,7 +137,9 @@ def _needed(
         node = stack.pop()
         if node not in on_tape:
             continue
-        for parent in node.inputs:
+        for parent, value in zip(node.inputs, node.arguments, strict=True):
+            if isinstance(parent, Node) and parent not in on_tape:
+                parent.value = value  # which it need not have kept, being large
             if isinstance(parent, Node) and parent not in seen:
                 seen[parent] = None
                 stack.append(parent)
