@@ -152,7 +152,10 @@ def _check_float(value: Any) -> None:
 
 
 def _as_tensor(x: Any) -> Tensor:
-    return x if isinstance(x, Tensor) else untracked(np.asarray(x)[()])
+    if not isinstance(x, Tensor):
+        return untracked(np.asarray(x)[()])
+    x._current()
+    return x
 
 
 def _plain(x: Any) -> Any:

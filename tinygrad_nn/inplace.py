@@ -92,6 +92,10 @@ _WRITE_THROUGH: dict[Any, Callable[..., Any]] = {
 }
 
 
+#: Indices of which equal ones mean the same.
+_PLAIN_INDICES = (int, slice, type(None), type(Ellipsis))
+
+
 class InPlace:
     """The statements that change a tensor, and its ``data``."""
 
@@ -133,9 +137,32 @@ class InPlace:
                 "them to whole numbers\n  make it one of floats\n"
                 f"{underline_frame(user_frame(2))}"
             )
+        if self._is_here_already(value, as_index(index)):
+            return
         compute = _write_here if self._is_unshared(value) else plain(setitem)
         new = self._record(setitem, (self, value, *as_index(index)), None, compute)
         self._assign(new)
+
+    def _is_here_already(self, value: Any, index: tuple[Any, ...]) -> bool:
+        """Whether ``value`` is ``self[index]`` itself, a view.
+
+        So it is in ``t[i] += v``, which Python carries out as ``view = t[i]; view += v``, and then
+        ``t[i] = view``. The write through the view is the statement's, and gets its place.
+        """
+        view = getattr(value, "_view", None)
+        if (
+            view is None
+            or view.parent is not self
+            or view.function is not getitem
+            or not all(type(i) in _PLAIN_INDICES for i in index)
+            or view.arguments != index
+        ):
+            return False
+        node = (self if self._view is None else self._view.root)._node
+        frame = user_frame(2)
+        if node is not None and node.code is None and frame is not None:
+            node.code, node.offset = frame.f_code, frame.f_lasti
+        return True
 
     def __iadd__(self, other: Any) -> Any:
         return self._update(self + other)
@@ -197,6 +224,8 @@ class InPlace:
             view = t._view
             write: Callable[..., Any] = _WRITE_THROUGH.get(view.function, _no_way_back)
             new = write(view.parent, new, *view.arguments, **(view.keywords or {}))
+            if new._node is not None:  # the name that the statement assigns to is the view's
+                new._node.code = None
             t = view.parent
         value = _laid_out_like(t._value, new._value)
         if _is_parameter(t):  # inside no_grad: an update

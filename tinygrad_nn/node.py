@@ -102,7 +102,7 @@ def leaf(value: Any, requires_grad: bool, handle: Any = None, frame: FrameType |
 # --- values that need not be kept -----------------------------------------------------------------
 
 #: Bytes from which on a value that no rule reads is replaced by a stand-in.
-LARGE = 262_144
+LARGE = 262144
 
 #: Bytes up to which a constant array is copied when it is recorded; a larger one is guarded.
 SMALL = 16_384

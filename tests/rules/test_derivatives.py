@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
 import tinygrad_nn as tg
 import tinygrad_nn.node
-import tinygrad_nn.tensor
+import tinygrad_nn.recording
 from tests.rules import elementwise_cases, linalg_cases, reduction_cases, shape_cases  # noqa: F401
 from tests.rules.cases import CASES
 from tinygrad_nn.composed import TABLE
@@ -151,7 +151,7 @@ def test_what_a_rule_does_not_read_need_not_be_kept(case, monkeypatch):
     kept = gradients(case, weights, case.args)
     kept_second = second_gradients(case, weights, directions)
     leaves = [tg.Tensor(a, requires_grad=True) for a in case.args]
-    for module in (tinygrad_nn.node, tinygrad_nn.tensor):
+    for module in (tinygrad_nn.node, tinygrad_nn.recording):
         monkeypatch.setattr(module, "LARGE", -1)
     loss = weighted(case, weights, leaves)
     if loss.requires_grad:

@@ -23,7 +23,7 @@ from .judge import (
     judge_entry,
     sample_entries,
 )
-from .numeric import DIRECTIONS, Point, directions
+from .numeric import DIRECTIONS, Point, Slope, directions
 from .program import Array, Function, first, parameter_names, plain, program, unravel
 from .report import FLOOR, Table, at, figure, html_report, number, place, relative_error
 
@@ -206,7 +206,7 @@ class _Check:
             measured = check.point.entry(i, index, factor)
             return judge_entry(check.gradients[i], index, measured)
 
-        return self._find(i, look, lambda check: float(np.max(np.abs(check.gradients[i]))))
+        return self._find(i, look)
 
     def direction(self, i: int, direction: Array) -> Finding:
         """Compare the derivatives of leaf ``i`` along a direction."""
@@ -215,26 +215,39 @@ class _Check:
             measured = check.point.along(i, direction, factor)
             return judge_direction(check.gradients[i], direction, measured)
 
-        return self._find(
-            i, look, lambda check: float(np.sum(np.abs(check.gradients[i] * direction)))
-        )
+        return self._find(i, look)
 
     def _is_at_kink(self, i: int) -> bool:
         """Whether leaf ``i`` is at a kink in general, if not along the line of interest.
 
-        Where three values tie for the median, say, moving any one of them changes nothing.
+        Where three values tie for the median, say, moving any one of them changes nothing. Either
+        there is a kink along another line, or derivatives along lines do not add up.
         """
         if i not in self.kinks:
-            self.kinks[i] = any(self.point.along(i, d).kink for d in directions(self.point, i))
+            lines = directions(self.point, i)
+            along = [self.point.along(i, d) for d in lines]
+            self.kinks[i] = any(measured.kink for measured in along) or not all(
+                self._adds_up(i, d, measured) for d, measured in zip(lines, along, strict=True)
+            )
         return self.kinks[i]
 
-    def _find(
-        self, i: int, look: Callable[[_Check, float], Finding], usual: Callable[[_Check], float]
-    ) -> Finding:
+    def _adds_up(self, i: int, direction: Array, measured: Slope) -> bool:
+        """Whether the numeric derivatives of all entries give that along a direction."""
+        if direction.size > _SMALL:
+            return True
+        numeric = np.zeros(direction.shape)
+        error = np.zeros(direction.shape)
+        for index in np.ndindex(direction.shape):
+            entry = self.point.entry(i, index)
+            numeric[index], error[index] = entry.value, entry.error
+        bar = Slope(measured.value, measured.error + float(np.sum(error * np.abs(direction))), 0, 0)
+        return judge_direction(numeric, direction, bar).agrees
+
+    def _find(self, i: int, look: Callable[[_Check, float], Finding]) -> Finding:
         """Look here and, at a kink, beside it as well: there a wrong rule cannot hide.
 
-        A rule may return at a kink what no one-sided derivative is (where sorted values tie, say),
-        but hardly a number larger than the ``usual`` ones beside it.
+        What comes out at the kink itself need be no one-sided derivative (where sorted values tie,
+        say), so beside it is where a rule is judged, unless there are kinks as well.
         """
         found = self._confirmed(look)
         at_kink = found.kink or (not found.agrees and self._is_at_kink(i))
@@ -243,10 +256,9 @@ class _Check:
         beside = self.beside._confirmed(look)
         if beside.kink or beside.lost:
             return found
-        if beside.agrees:
-            agrees = found.agrees or abs(found.autodiff) <= 2 * usual(self.beside)
-            return replace(found, agrees=agrees, measured=replace(found.measured, kink=True))
-        return replace(beside, beside=True)
+        if not beside.agrees:
+            return replace(beside, beside=True)
+        return replace(found, agrees=True, measured=replace(found.measured, kink=True))
 
     def _confirmed(self, look: Callable[[_Check, float], Finding]) -> Finding:
         found = look(self, 1.0)

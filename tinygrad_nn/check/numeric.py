@@ -35,6 +35,8 @@ _STEADY = 4
 _WIDER = 3
 #: Steps, relative to the scale, so short that a function is a line but for its rounding.
 _HAIRS = (2.0**-40, 2.0**-32, 2.0**-24, 2.0**-16)
+#: By how many times the rounding error a window is blurred by more than that.
+_BLUR = 10
 #: Relative error bar at which a slope needs no smaller steps.
 _SETTLED = 1e-9
 #: Along how many random directions a large array is examined.
@@ -181,8 +183,9 @@ class Point:
             with np.errstate(all="ignore"):
                 for hair in _HAIRS:
                     steps = hair * directions(self, i)[0]
-                    values = [self.at(self._moved(i, k * steps)) for k in range(7)]
-                    if any(v is None or not np.isfinite(v).all() for v in values):
+                    found_there = [self.at(self._moved(i, k * steps)) for k in range(7)]
+                    values = [v for v in found_there if v is not None and np.isfinite(v).all()]
+                    if len(values) < 7:
                         continue
                     changed = still & np.ptp(values, axis=0).astype(bool)
                     third = np.max(np.abs(np.diff(values, 3, axis=0)), axis=0)
@@ -335,8 +338,10 @@ def slope(line: Line, point: Point, jitter: Array, step: float) -> Slope:
         if window is None:
             h /= 64
             continue
-        # Smaller steps are right where both cannot be: wide ones may step over all that happens.
-        if best is None or window.doubt < best.doubt or not _are_consistent(window, best):
+        # As long as more than rounding blurs them, smaller steps are better: what happens inside
+        # a window happens inside wider ones as well, even if these by chance seem settled.
+        blurred = window.doubt > _BLUR * window.noise
+        if best is None or blurred or window.doubt < best.doubt:
             best, widest = window, h
         steady = steady + 1 if window.sees_the_same(kink) else 1
         if window.sees_more(kink):
@@ -357,7 +362,7 @@ def slope(line: Line, point: Point, jitter: Array, step: float) -> Slope:
 def _widened(probe: _Probe, step: float, best: _Window) -> _Window:
     """The best of larger windows, as long as rounding is all that blurs them."""
     for _ in range(_WIDER):
-        if _is_settled(best) or best.doubt > 4 * best.noise:
+        if _is_settled(best) or best.doubt > _BLUR * best.noise:
             break
         step *= 8
         window = _window(probe, step)

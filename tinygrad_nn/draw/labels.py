@@ -53,8 +53,8 @@ _AROUND = {
     np.absolute: "|·|",
     np.reciprocal: "1 / ·",
     np.invert: "~·",
-    np.transpose: "·ᵀ",
-    mT: "·ᵀ",
+    np.transpose: "·.T",
+    mT: "·.mT",
 }
 
 _SHORT = {np.maximum: "max", np.minimum: "min"}
@@ -190,6 +190,8 @@ def range_of(value: Any) -> str:
     low, high = float(value.min()), float(value.max())
     if math.isnan(low):
         return "has nan"
+    if low == high:
+        return f"all {number(low)}"
     return f"{number(low)} … {number(high)}"
 
 

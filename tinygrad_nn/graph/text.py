@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import base64
 import zlib
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from ..errors import TraceError
 from ..node import ORDER, Node, function_name, leaf, stand_in
 from ..rules.registry import CONSTANTS, RULES
 from .graph import Graph
+
+_SCALARS = (np.generic, float, int)
 
 #: Arrays of up to this many entries are written out; larger ones as compressed bytes.
 _WRITTEN_OUT = 16
@@ -61,19 +64,23 @@ def qualified(function: Any) -> str:
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        if 0 < value.size <= _WRITTEN_OUT:
-            return f"array({value.tolist()!r}, {str(value.dtype)!r})"
-        raw = base64.b85encode(zlib.compress(np.ascontiguousarray(value).tobytes())).decode()
-        return f"data({raw!r}, {str(value.dtype)!r}, {value.shape!r})"
-    if isinstance(value, np.generic):
-        return f"array({value.tolist()!r}, {str(value.dtype)!r})"
-    if isinstance(value, np.dtype):
-        return repr(str(value))
+    if isinstance(value, (np.ndarray, np.generic)):
+        kind = repr(value.dtype.name)
+        if 0 < value.size <= _WRITTEN_OUT and not isinstance(value.flat[0], np.longdouble):
+            return f"array({value.tolist()!r}, {kind})"
+        native = np.ascontiguousarray(value, value.dtype.newbyteorder("="))
+        raw = base64.b85encode(zlib.compress(native.tobytes())).decode()
+        return f"data({raw!r}, {kind}, {value.shape!r})"
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, _SCALARS)):
+        return repr(np.dtype(value).name)
     if isinstance(value, slice):
-        return f"slice({value.start!r}, {value.stop!r}, {value.step!r})"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
+        parts = (value.start, value.stop, value.step)
+        return f"slice({', '.join('None' if i is None else str(index(i)) for i in parts)})"
+    if isinstance(value, (tuple, list)):
+        inner = ", ".join(map(_literal, value))
+        if isinstance(value, list):
+            return f"[{inner}]"
+        return f"({inner}{',' if len(value) == 1 else ''})"
     if value is Ellipsis:
         return "..."
     return repr(value)
@@ -106,14 +113,20 @@ def parse(source: str) -> Graph:
         TraceError: text that is no graph, with the line.
     """
     try:
-        (function,) = ast.parse(source).body
-        if not isinstance(function, ast.FunctionDef):
+        body = ast.parse(source).body
+        if len(body) != 1 or not isinstance(body[0], ast.FunctionDef):
             raise TraceError("a graph's text is one function: def name(inputs): ...")
-        return _Reader(source).graph(function)
+        return _Reader(source).graph(body[0])
+    except TraceError:
+        raise
     except SyntaxError as error:
         raise TraceError(f"not a graph's text: {error.msg}, line {error.lineno}") from None
-    except ValueError as error:
+    except _BROKEN as error:
         raise TraceError(f"not a graph's text: {error}") from None
+
+
+#: What reading a broken literal, or one that is nested too deep, may raise.
+_BROKEN = (ValueError, TypeError, OverflowError, RecursionError, MemoryError, zlib.error)
 
 
 def _leaf(value: Any) -> Node:
@@ -129,8 +142,11 @@ class _Reader:
         self.functions = {qualified(f): f for f in (*RULES, *CONSTANTS)}
 
     def graph(self, function: ast.FunctionDef) -> Graph:
+        a = function.args
+        if a.posonlyargs or a.kwonlyargs or a.vararg or a.kwarg or a.defaults:
+            raise self.error(function, "inputs are `name: dtype[shape]`")
         inputs = tuple(
-            self.define(a.arg, _leaf(self.typed(a.annotation))) for a in function.args.args
+            self.define(a.arg, _leaf(self.typed(a.annotation)), a) for a in function.args.args
         )
         captured: list[Node] = []
         nodes: list[Node] = []
@@ -147,7 +163,9 @@ class _Reader:
             function.name, inputs, tuple(captured), tuple(nodes), tuple(outputs), names, structure
         )
 
-    def define(self, name: str, node: Node) -> Node:
+    def define(self, name: str, node: Node, at: Any) -> Node:
+        if name in self.known:
+            raise self.error(at, f"{name} is defined twice")
         self.known[name] = node
         return node
 
@@ -156,9 +174,20 @@ class _Reader:
             case ast.AnnAssign(target=ast.Name(name), annotation=kind, value=ast.Call() as call):
                 value = self.typed(kind)
                 if isinstance(call.func, ast.Name) and call.func.id == "constant":
-                    return self.define(name, _leaf(self.literal(call.args[0])))
-                return self.define(name, self.node(call, value))
+                    return self.define(name, _leaf(self.constant(call, value)), line)
+                return self.define(name, self.node(call, value), line)
         raise self.error(line, "a line is `name: dtype[shape] = function(arguments)`")
+
+    def constant(self, call: ast.Call, declared: Any) -> Any:
+        """The value of a captured array, of the type that is declared for it."""
+        value = self.literal(call.args[0]) if len(call.args) == 1 and not call.keywords else None
+        if not isinstance(value, (np.ndarray, np.generic)):
+            raise self.error(call, "a constant is an array")
+        if (value.shape, value.dtype) != (declared.shape, declared.dtype):
+            raise self.error(
+                call, f"declared {_type(declared)}, and the constant is {_type(value)}"
+            )
+        return value
 
     def node(self, call: ast.Call, value: Any) -> Node:
         name = ast.unparse(call.func)
@@ -212,16 +241,18 @@ class _Reader:
                 return slice(*(self.literal(i) for i in items))
             case ast.Call(func=ast.Name("array"), args=[values, ast.Constant(str(dtype))]):
                 return np.array(self.literal(values), dtype=dtype)[()]
-            case ast.Call(func=ast.Name("data"), args=[ast.Constant(str(raw)), ast.Constant(str(dtype)), s]):
+            case ast.Call(
+                func=ast.Name("data"), args=[ast.Constant(str(raw)), ast.Constant(str(dtype)), s]
+            ):
                 flat = np.frombuffer(zlib.decompress(base64.b85decode(raw)), dtype)
-                return flat.reshape(self.literal(s)).copy()
+                return flat.reshape(self.literal(s)).copy()[()]
             case ast.Constant(value):
                 return value
         raise self.error(e, "not a literal")
 
     def structure(self, e: ast.expr, outputs: list[Node]) -> Any:
         match e:
-            case ast.Dict(keys, values):
+            case ast.Dict(keys, values) if None not in keys:
                 return {
                     self.literal(k): self.structure(v, outputs)
                     for k, v in zip(keys, values, strict=True)

@@ -50,7 +50,9 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
             return x
         value = x._current() if isinstance(x, Tensor) else x
         if value.dtype.kind not in "biuf":
-            raise TraceError(f"{path} holds {value.dtype}, and a program computes with real numbers")
+            raise TraceError(
+                f"{path} holds {value.dtype}, and a program computes with real numbers"
+            )
         slots.append(len(inputs))
         node = leaf(value, value.dtype.kind == "f")
         inputs.append(node)
