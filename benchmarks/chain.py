@@ -96,9 +96,10 @@ def main():
             if done.returncode:
                 break
             found = json.loads(done.stdout.splitlines()[-1])
-            if best is None or found["forward"] + found["backward"] < best["forward"] + best[
-                "backward"
-            ]:
+            if (
+                best is None
+                or found["forward"] + found["backward"] < best["forward"] + best["backward"]
+            ):
                 best = found
         if best is None:
             print(f"{name:8}not installed")

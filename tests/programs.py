@@ -1,7 +1,8 @@
 """Random programs of in-place code that run alike on plain arrays, tensors and dual numbers.
 
-NumPy itself is the oracle for the values. For the gradients it is forward differentiation with dual
-numbers in NumPy's arrays of objects: NumPy does the views and the writes, and no rule of ours is used.
+NumPy itself is the oracle for the values. For the gradients it is forward differentiation with
+dual numbers in NumPy's arrays of objects: NumPy does the views and the writes, and no rule of ours
+is used.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ class Dual:
 
     def __sub__(self, other: Any) -> Dual:
         return self + dual(other) * -1.0
+
+    def __rsub__(self, other: float) -> Dual:
+        return self * -1.0 + other
 
     def __truediv__(self, other: float) -> Dual:
         return self * (1.0 / other)

@@ -30,17 +30,18 @@ def steps_as_numpy(program: Any, arrays: list[Any], tensors: list[Any]) -> list[
             break
         done.append(statement)
         for x, t in zip(arrays, tensors, strict=True):
-            np.testing.assert_allclose(t.detach().data, x, rtol=1e-12, atol=1e-13)
+            assert t.shape == x.shape
+            assert np.allclose(t.detach().data, x, rtol=1e-12, atol=1e-13), (x, t)
     return done
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(starting_arrays(), PROGRAMS)
 def test_every_name_holds_what_it_holds_in_numpy(arrays: list[Any], program: Any) -> None:
     steps_as_numpy(program, [a.copy(order="K") for a in arrays], [tg.Tensor(a) for a in arrays])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(starting_arrays(), PROGRAMS, st.sampled_from([(1, 1), (1, 0), (0, 1)]))
 def test_the_gradient_of_in_place_code_is_that_of_dual_numbers(
     arrays: list[Any], program: Any, tracked: Any
@@ -255,12 +256,18 @@ def test_of_an_entry_written_repeatedly_the_last_one_has_the_gradient() -> None:
     np.testing.assert_array_equal(v.grad, [0, 1, 1])
 
 
-def test_whole_numbers_do_not_take_values_that_carry_a_gradient() -> None:
-    counts = tg.Tensor([1, 2, 3])
-    with pytest.raises(DtypeError, match=r"int64 cannot take values that carry a gradient"):
-        counts[0] = tg.Parameter(2.5)
-    counts[0] = 2.5  # NumPy cuts it
+def test_what_is_written_among_whole_numbers_is_cut_and_so_has_no_slope() -> None:
+    w, counts = tg.Parameter(2.5), tg.Tensor([1, 2, 3])
+    counts[0] = w
     assert counts.tolist() == [2, 2, 3]
+    (counts * w).sum().backward()
+    assert w.grad == 7.0
+
+
+@pytest.mark.parametrize("out", [np.zeros(3, int), tg.Tensor([0, 0, 0])])
+def test_out_of_another_kind_is_refused_as_in_numpy(out: Any) -> None:
+    with pytest.raises(DtypeError, match="float64, which does not fit into out= of int64"):
+        np.add(tg.Tensor(A), 0.5, out=out)
 
 
 # --- parameters -----------------------------------------------------------------------------------
@@ -301,7 +308,7 @@ def test_a_part_of_a_parameter_is_updated_inside_no_grad() -> None:
     [
         lambda w: w.__setitem__(0, 1.0),
         lambda w: w.__isub__(1.0),
-        lambda w: w[0].__isub__(1.0),
+        lambda w: w[:1].__isub__(1.0),
         lambda w: w.T.__setitem__(0, 1.0),
         lambda w: np.add.at(w, [0], 1.0),
         lambda w: np.exp(np.ones(3), out=w),

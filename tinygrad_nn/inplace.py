@@ -131,12 +131,6 @@ class InPlace:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         _check_writable(self)
-        if self.dtype.kind != "f" and getattr(value, "requires_grad", False):
-            raise DtypeError(
-                f"a tensor of {self.dtype} cannot take values that carry a gradient: it would cut "
-                "them to whole numbers\n  make it one of floats\n"
-                f"{underline_frame(user_frame(2))}"
-            )
         if self._is_here_already(value, as_index(index)):
             return
         compute = _write_here if self._is_unshared(value) else plain(setitem)

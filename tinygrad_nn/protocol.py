@@ -16,7 +16,14 @@ import numpy as np
 
 from . import composed
 from .composed.table import arrayed, given, refuse
-from .errors import DataError, DetachError, DtypeError, InPlaceError, TinygradError
+from .errors import (
+    DataError,
+    DetachError,
+    DtypeError,
+    InPlaceError,
+    TensorIndexError,
+    TinygradError,
+)
 from .explain import explain
 from .node import function_name, underline_frame, user_frame
 from .rules.einsum import explicit
@@ -43,6 +50,13 @@ def deliver(result: Any, out: Any, name: str) -> Any:
     """Put a result where ``out=`` asks for it, or say why that cannot be."""
     if out is None:
         return result
+    if isinstance(out, (Tensor, np.ndarray)) and not np.can_cast(
+        result.dtype, out.dtype, "same_kind"
+    ):
+        raise DtypeError(
+            f"np.{name}: the result has dtype {result.dtype}, which does not fit into out= of "
+            f"{out.dtype}\n{underline_frame(user_frame(2))}"
+        )
     if isinstance(out, Tensor):
         out[...] = result
         return out
@@ -147,7 +161,13 @@ def _add_at(t: Any, index: Any, value: Any) -> None:
             f"  make X a tg.Tensor\n{underline_frame(user_frame(2))}"
         )
     index = as_index(index)
-    picked = np.broadcast_to(np.False_, t.shape)[tuple(map(_value, index))]
+    try:
+        picked = np.broadcast_to(np.False_, t.shape)[tuple(map(_value, index))]
+    except IndexError as error:
+        raise TensorIndexError(
+            f"{error}\n  in np.add.at of a tensor of shape {t.shape}\n"
+            f"{underline_frame(user_frame(2))}"
+        ) from None
     value = np.broadcast_to(arrayed(value), picked.shape)
     t += scatter_add(value if isinstance(value, Tensor) else untracked(value), t.shape, *index)
 

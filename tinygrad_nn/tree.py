@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+
+_BRANCHES = (dict, list, tuple, type(None))
+
+
+def _is_flat(values: Iterable[Any]) -> bool:
+    """Whether all of them are leaves: the usual case, told by their few types."""
+    return not any([issubclass(kind, _BRANCHES) for kind in {*map(type, values)}])
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -12,13 +20,9 @@ def leaves(tree: Any) -> list[Any]:
         tree = tree.values()
     elif not isinstance(tree, (list, tuple)):
         return [] if tree is None else [tree]
-    found = []
-    for branch in tree:
-        if isinstance(branch, (dict, list, tuple)):
-            found += leaves(branch)
-        elif branch is not None:
-            found.append(branch)
-    return found
+    if _is_flat(tree):
+        return list(tree)
+    return [leaf for branch in tree for leaf in leaves(branch)]
 
 
 def leaves_like(tree: Any, other: Any, path: str = "") -> list[Any]:
@@ -84,12 +88,9 @@ def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
 def fill(tree: Any, values: Iterator[Any]) -> Any:
     """The same structure with its leaves replaced, in order, by ``values``."""
     if isinstance(tree, dict):
-        return {
-            key: fill(value, values)
-            if value is None or isinstance(value, (dict, list, tuple))
-            else next(values)
-            for key, value in tree.items()
-        }
+        if _is_flat(tree.values()):
+            return dict(zip(tree, values))
+        return {key: fill(value, values) for key, value in tree.items()}
     if not isinstance(tree, (list, tuple)):
         return None if tree is None else next(values)
     branches = [fill(value, values) for value in tree]

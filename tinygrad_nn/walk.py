@@ -60,6 +60,8 @@ def walk(
                 continue
         rule = RULES[function]
         vjps = _vjps(rule, node) if rule.special or len(rule.vjps) < len(inputs) else rule.vjps
+        if rule.twice is not None and inputs[0] is inputs[1]:
+            vjps, inputs = (rule.twice,), inputs[:1]
         if lift:
             args, y = _lifted(node)
         keywords = node.keywords

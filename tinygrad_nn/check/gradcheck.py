@@ -139,8 +139,9 @@ def gradcheck(f: Function, *args: Any, order: int = 1) -> GradientReport:
     bound = program(f, args, parameter_names(f, len(args)))
     run: Function = bound
     rows: list[GradientRow] = []
+    blur: Array | None = None
     for k in range(1, order + 1):
-        check = _Check(run, bound.leaves)
+        check = _Check(run, Point(run, bound.leaves, blur=blur))
         found = [_examine(check, i, name, k) for i, name in enumerate(bound.names)]
         wrong = [fault for _, fault in found if fault]
         if wrong:
@@ -148,6 +149,7 @@ def gradcheck(f: Function, *args: Any, order: int = 1) -> GradientReport:
             raise GradientError("\n".join([wrong[0], *_others(wrong), place_of_call]))
         rows += [row for row, _ in found]
         run = _gradient_function(run, check.point.cotangents())
+        blur = check.point.gradient_blur()
     return GradientReport(tuple(rows))
 
 
@@ -176,9 +178,9 @@ def autodiff_gradients(run: Function, point: Point) -> tuple[Array, list[Array]]
 class _Check:
     """Both derivatives at a point and, where kinks ask for it, beside it."""
 
-    def __init__(self, run: Function, leaves: list[Array], point: Point | None = None) -> None:
+    def __init__(self, run: Function, point: Point) -> None:
         self.run = run
-        self.point = point or Point(run, leaves)
+        self.point = point
         self.patience = PATIENCE
         self.kinks: dict[int, bool] = {}
         value, self.gradients = autodiff_gradients(run, self.point)
@@ -197,7 +199,7 @@ class _Check:
         if point is None:
             return None
         with np.errstate(all="ignore"):
-            return _Check(self.run, point.leaves, point)
+            return _Check(self.run, point)
 
     def entry(self, i: int, index: tuple[int, ...]) -> Finding:
         """Compare one entry of leaf ``i``."""

@@ -19,6 +19,8 @@ TOLERANCE = 1e-7
 _ROUNDING = 1e-11
 #: Error bar, relative to what is measured, beyond which a relative error means nothing.
 _RESOLVED = 1e-3
+#: ... unless it is so small that nobody will ask.
+_HARMLESS = 1e-6
 #: How many error bars of the numeric derivative are still agreement.
 _BARS = 8
 #: How many disagreements are measured again, before the others are believed.
@@ -76,7 +78,8 @@ class Finding:
     def is_resolved(self, floor: float) -> bool:
         """Whether the relative error, with this floor, says more than how the value rounds."""
         size = max(floor, abs(self.autodiff) + abs(self.numeric))
-        return not self.agrees or self.measured.error <= _RESOLVED * size
+        clear = self.measured.error <= _RESOLVED * size
+        return clear or not self.agrees or self.difference <= _HARMLESS * size
 
 
 def judge(autodiff: float, measured: Slope, size: float, floor: float) -> Finding:

@@ -34,7 +34,7 @@ _STEADY = 4
 #: How often it may grow instead, where rounding error is all that blurs it.
 _WIDER = 3
 #: Steps, relative to the scale, so short that a function is a line but for its rounding.
-_HAIRS = (2.0**-40, 2.0**-32, 2.0**-24, 2.0**-16)
+_HAIRS = (2.0**-42, 2.0**-38, 2.0**-31, 2.0**-24)
 #: By how many times the rounding error a window is blurred by more than that.
 _BLUR = 10
 #: Relative error bar at which a slope needs no smaller steps.
@@ -56,13 +56,20 @@ class Point:
         run: a function of the leaves to a list of floating-point arrays or tensors.
         leaves: where, float64.
         weights: one for each output; drawn if they are not given.
+        blur: an error that each output may have beside the rounding of its value; 0 by default.
 
     Raises:
         GradientError: the value is NaN or infinite, or another at every call.
         DtypeError: nothing floating-point comes out.
     """
 
-    def __init__(self, run: Function, leaves: list[Array], weights: Array | None = None) -> None:
+    def __init__(
+        self,
+        run: Function,
+        leaves: list[Array],
+        weights: Array | None = None,
+        blur: Array | None = None,
+    ) -> None:
         self.run = run
         self.leaves = leaves
         self.scales = [scales(x) for x in leaves]
@@ -81,6 +88,7 @@ class Point:
         if not np.isfinite(self.value).all():
             bad = self.value[~np.isfinite(self.value)][0]
             raise GradientError(f"the function's value is {bad} here, so it has no gradient")
+        self.blur = np.zeros(self.value.shape) if blur is None else blur
         self._check_repeatable()
         self.weights = _weights(outputs) if weights is None else weights
 
@@ -166,8 +174,12 @@ class Point:
         return replace(found, error=found.error + self.rounding() / scale)
 
     def rounding(self) -> float:
-        """By how much the weighted outputs may be off for the float64 (or float32) they are in."""
-        return 4 * _norm(self.epsilon * self.weights * np.abs(self.value))
+        """By how much the weighted outputs may be off, in the precision that they are in."""
+        return 4 * _norm(self.epsilon * self.weights * self.value) + _norm(self.weights * self.blur)
+
+    def gradient_blur(self) -> Array:
+        """The error that each entry of the gradient may have by the rounding of the outputs."""
+        return self.rounding() / np.concatenate([unit.ravel() for unit in self.scales])
 
     def jitter(self, i: int) -> Array:
         """The rounding error of each output as leaf ``i`` moves: what no derivative explains.
@@ -179,22 +191,26 @@ class Point:
         """
         if i not in self._jitters:
             found = np.zeros(self.value.shape)
-            still = np.ones(self.value.shape, bool)
-            with np.errstate(all="ignore"):
-                for hair in _HAIRS:
-                    steps = hair * directions(self, i)[0]
-                    found_there = [self.at(self._moved(i, k * steps)) for k in range(7)]
-                    values = [v for v in found_there if v is not None and np.isfinite(v).all()]
-                    if len(values) < 7:
-                        continue
-                    changed = still & np.ptp(values, axis=0).astype(bool)
-                    third = np.max(np.abs(np.diff(values, 3, axis=0)), axis=0)
-                    found[changed] = third[changed] / np.sqrt(20)
-                    still &= ~changed
-                    if not still.any():
-                        break
+            moved = np.zeros(self.value.shape, int)
+            for hair in _HAIRS:
+                values = self._along_a_hair(i, hair)
+                if values is None:
+                    continue
+                changed = (moved < 2) & np.ptp(values, axis=0).astype(bool)
+                third = np.max(np.abs(np.diff(values, 3, axis=0)), axis=0) / np.sqrt(20)
+                found[changed] = np.maximum(found, third)[changed]
+                moved += changed  # twice, because equal steps may also round to equal ones
+                if (moved == 2).all():
+                    break
             self._jitters[i] = found
         return self._jitters[i]
+
+    def _along_a_hair(self, i: int, hair: float) -> Array | None:
+        """Seven values of the outputs, ``hair`` apart; None if one of them is missing."""
+        step = hair * directions(self, i)[0]
+        values = [self.at(self._moved(i, k * step)) for k in range(7)]
+        found = [v for v in values if v is not None and np.isfinite(v).all()]
+        return np.array(found) if len(found) == len(values) else None
 
     def _moved(self, i: int, by: Array) -> list[Array]:
         return [*self.leaves[:i], self.leaves[i] + by, *self.leaves[i + 1 :]]
@@ -207,7 +223,7 @@ class Point:
             ]
             value = self.at(moved)
             if value is not None and np.isfinite(value).all():
-                return Point(self.run, moved, self.weights)
+                return Point(self.run, moved, self.weights, self.blur)
         return None
 
     def random(self, seed: int) -> list[Array]:
@@ -406,14 +422,17 @@ class _Probe:
         """The rounding error of the weighted outputs.
 
         An output that no step has changed does not round differently either. If none has changed,
-        any change may have been lost in rounding.
+        any change may have been lost in rounding: of the values, or of numbers near 1 behind a
+        saturated function whose value is as good as 0.
         """
         size = np.abs(self.value)
         for outputs in sides:
             if outputs is not None:
                 size = np.maximum(size, np.abs(outputs[0]))
-        each = np.maximum(self.epsilon * size, self.jitter) * self.weights
-        return 4 * _norm(each[self.touched] if self.touched.any() else each)
+        if not self.touched.any():
+            return 4 * _norm(self.epsilon * self.weights * np.maximum(size, 1))
+        each = self.weights * np.maximum(self.epsilon * size, self.jitter)
+        return 4 * _norm(each[self.touched])
 
 
 def _window(probe: _Probe, step: float) -> _Window | None:

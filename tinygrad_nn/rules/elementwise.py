@@ -15,7 +15,13 @@ SHAPES = (0, 1, OUTPUT)  # a linear function of two arguments: its rules need no
 # Arithmetic
 rule(np.add, lambda g, y, a, b: g, lambda g, y, a, b: g, shape_only=SHAPES)
 rule(np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g, shape_only=SHAPES)
-rule(np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a, shape_only=(OUTPUT,))
+rule(
+    np.multiply,
+    lambda g, y, a, b: g * b,
+    lambda g, y, a, b: g * a,
+    twice=lambda g, y, a, _: _doubled(g) * a,
+    shape_only=(OUTPUT,),
+)
 rule(np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b, shape_only=(0,))
 rule(np.negative, lambda g, y, x: -g, shape_only=(0, OUTPUT))
 rule(np.positive, lambda g, y, x: g, shape_only=(0, OUTPUT))
@@ -25,6 +31,13 @@ rule(np.square, lambda g, y, x: 2 * g * x, shape_only=(OUTPUT,))
 # The quotients are whole numbers, as NumPy rounded them: a / b may round to the next one.
 rule(np.remainder, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.floor_divide(a, b))
 rule(np.fmod, lambda g, y, a, b: g, lambda g, y, a, b: -g * np.rint((a - y) / b))
+
+
+def _doubled(g: Any) -> Any:
+    """2 g; of one number spread over an array (the gradient of a sum) without an array of 2 g."""
+    if isinstance(g, np.ndarray) and not any(g.strides) and g.size:
+        return np.broadcast_to(2 * g[(0,) * g.ndim], g.shape)
+    return 2 * g
 
 
 def _power_base(g: Any, y: Any, x: Any, p: Any) -> Any:
