@@ -5,8 +5,8 @@
 Everything runs in one process with one BLAS thread; the contestants take turns, and the figure is
 the median over the rounds of each one's time, and of its ratio to hand-written NumPy in the same
 round. "hand-written" is NumPy in the statements of the CS231n case study (a mask by assignment,
-``range(N)`` as an index, everything in place); "analytic" is models/two_layer_net_analytic.py, which
-multiplies by the mask and checks its labels. Peers that are not installed are left out.
+``range(N)`` as an index, everything in place); "analytic" is models/two_layer_net_analytic.py,
+which multiplies by the mask and checks its labels. Peers that are not installed are left out.
 """
 
 from benchmarks import one_thread  # noqa: F401, I001 (before NumPy)

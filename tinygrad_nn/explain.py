@@ -75,7 +75,7 @@ def _shapes(names: list[str], shapes: list[tuple[int, ...]]) -> str:
 
 
 def _names(args: tuple[Any, ...], frame: FrameType | None) -> list[str]:
-    """What the user calls each argument: the source text, else the tensor's name, else its place."""
+    """What the user calls each argument: its source text, else its name, else its place."""
     operands = place(frame.f_code, frame.f_lasti).operands if frame is not None else ()
     ordinals = ("the first argument", "the second argument", "the third argument")
     names = []

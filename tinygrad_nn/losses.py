@@ -8,9 +8,9 @@ import numpy as np
 
 from .errors import DataError, LabelError, ShapeError
 from .node import underline_frame, user_frame
+from .recording import record
 from .rules import neural
 from .rules.neural import pick
-from .recording import record
 from .tensor import Tensor
 
 
@@ -60,8 +60,9 @@ def mse_loss(predictions: Any, targets: Any) -> Any:
     """The mean squared error over all entries.
 
     Args:
-        predictions, targets: of the same shape (no broadcasting: a (N,) against a (N, 1) would
-            silently compare every pair).
+        predictions: floats of any shape.
+        targets: of the same shape (no broadcasting: (N,) against (N, 1) would silently compare
+            every pair).
 
     Raises:
         ShapeError: shapes that differ.

@@ -85,7 +85,9 @@ class Leaf(Node):
 ORDER = itertools.count(1)
 
 
-def leaf(value: Any, requires_grad: bool, handle: Any = None, frame: FrameType | None = None) -> Leaf:
+def leaf(
+    value: Any, requires_grad: bool, handle: Any = None, frame: FrameType | None = None
+) -> Leaf:
     """A new leaf, made on the user's line that runs in ``frame``."""
     node = Leaf()
     node.function = None

@@ -23,7 +23,6 @@ class Operators:
     _record: Callable[..., Any]
     _record_pair: Callable[..., Any]
 
-
     def __add__(self, other: Any) -> Any:
         return self._record_pair(np.add, (self, other), operator.add)
 

@@ -26,10 +26,10 @@ from .errors import (
 )
 from .explain import explain
 from .node import function_name, underline_frame, user_frame
+from .recording import no_rule, record
 from .rules.einsum import explicit
 from .rules.indexing import as_index, scatter_add
 from .rules.registry import CONSTANTS
-from .recording import no_rule, record
 from .tensor import HANDLERS, Tensor, untracked
 from .tree import leaves, map_leaves
 

@@ -100,11 +100,7 @@ def record(
             _check_zero_derivative(function)
             t._node = None
         else:
-            if (
-                care
-                or residual is not None
-                or (type(value) is np.ndarray and value.nbytes > LARGE)
-            ):
+            if care or residual is not None or (type(value) is np.ndarray and value.nbytes > LARGE):
                 value = _spare_memory(rule, values, inputs, value, carriers, residual)
             t._node = _node(function, values, inputs, keywords, value, True)
     else:

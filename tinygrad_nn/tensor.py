@@ -189,9 +189,11 @@ class Tensor(InPlace, Operators, ArrayMethods):
         return bool(_single(self, "bool(), `if` or `and`"))
 
     def __float__(self) -> float:
+        _refuse_to_store(self)
         return float(_single(self, "float()"))
 
     def __int__(self) -> int:
+        _refuse_to_store(self)
         return int(_single(self, "int()"))
 
     def __index__(self) -> int:
@@ -286,8 +288,7 @@ def _own(data: Any) -> Any:
         value = np.array(data)
         if value.dtype.kind not in "biuf":
             raise DtypeError(
-                f"a tensor holds real numbers, not {_kind(value.dtype)}\n"
-                f"  got {_shorten(data)}"
+                f"a tensor holds real numbers, not {_kind(value.dtype)}\n  got {_shorten(data)}"
             )
         return value[()]
     return data.copy()
@@ -329,6 +330,17 @@ def _refuse_to_detach(t: Tensor, how: str) -> None:
             "  t.detach() where no gradient is wanted\n"
             f"{underline_frame(user_frame(2))}"
         )
+
+
+_STORE = dis.opmap["STORE_SUBSCR"]
+
+
+def _refuse_to_store(t: Tensor) -> None:
+    """Raise if the number is asked for by ``X[i] = t``, which NumPy carries out as float(t)."""
+    if t.requires_grad:
+        frame = sys._getframe(2)
+        if frame.f_code.co_code[frame.f_lasti] == _STORE:
+            _refuse_to_detach(t, "X[i] = t, with a plain array X,")
 
 
 def _rebuild(kind: type[Tensor], value: Any, requires_grad: bool, name: str | None) -> Tensor:

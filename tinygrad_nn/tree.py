@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-
 _BRANCHES = (dict, list, tuple, type(None))
 
 
 def _is_flat(values: Iterable[Any]) -> bool:
     """Whether all of them are leaves: the usual case, told by their few types."""
-    return not any([issubclass(kind, _BRANCHES) for kind in {*map(type, values)}])
+    return not any(issubclass(kind, _BRANCHES) for kind in {*map(type, values)})
 
 
 def leaves(tree: Any) -> list[Any]:

@@ -128,4 +128,4 @@ def operation(function: Function) -> Function:
 
 def plain(function: Function) -> Function:
     """An operation's own function, which hands nothing on: for values that are known to be arrays."""
-    return getattr(function, "__wrapped__", function)  # type: ignore[no-any-return]
+    return getattr(function, "__wrapped__", function)
