@@ -100,7 +100,7 @@ def test_a_value_that_no_derivative_reads_dies_before_the_backward_pass() -> Non
     del h
     assert value() is None
     loss.backward()
-    np.testing.assert_array_equal(x.grad, np.ones(100_000))
+    assert (x.grad == 1).all()
 
 
 def test_a_parameter_dies_although_graphs_of_it_live_on() -> None:

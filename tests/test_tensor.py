@@ -220,9 +220,11 @@ def test_operators_take_whatever_numpys_take_on_either_side(f: Any, other: Any) 
 @pytest.mark.parametrize("other", ["text", None, object(), {}, {1, 2}, b"x", len, X.sum])
 def test_operators_refuse_what_is_no_number(f: Any, other: Any) -> None:
     t = tg.Parameter(X)
-    for left, right in ((t, other), (other, t)):
+    with pytest.raises(TypeError):
+        f(t, other)
+    if f is not operator.mod:  # where a text on the left is a format
         with pytest.raises(TypeError):
-            f(left, right)
+            f(other, t)
 
 
 @pytest.mark.parametrize("other", [1j, np.array([1j, 1, 1]), Fraction(1, 2), Decimal(2)])
@@ -303,8 +305,10 @@ def test_what_would_lose_a_gradient_is_refused() -> None:
 
 def test_a_plain_array_takes_no_single_number_that_carries_a_gradient() -> None:
     losses, t = np.zeros(3), tg.Parameter(X)
-    with pytest.raises(DetachError, match="lose it"):
+    with pytest.raises(ValueError, match="array element") as error:  # NumPy's, about ours
         losses[0] = t.sum()
+    assert isinstance(error.value.__cause__, DetachError)
+    assert "X[i] = t, with a plain array X, would make" in str(error.value.__cause__)
     losses[1] = float(t.sum())
     losses[2] = t.sum().detach()
     np.testing.assert_array_equal(losses, [0, 6, 6])

@@ -16,9 +16,11 @@ from .rules.neural import log_softmax, logsumexp, relu, sigmoid, softmax
 from .tensor import Parameter, Tensor
 
 if TYPE_CHECKING:
-    from . import datasets
-    from .check import compare, gradcheck
-    from .graph import Graph, trace
+    from . import datasets as datasets
+    from .check import compare as compare
+    from .check import gradcheck as gradcheck
+    from .graph import Graph as Graph
+    from .graph import trace as trace
 
 __version__ = "0.1.0"
 

@@ -60,9 +60,19 @@ def _seed(result: Tensor, gradient: Any, lift: bool) -> Any:
             f"the gradient has shape {shape}, and the tensor has shape {result.shape}: "
             f"they must be the same\n{underline_frame(user_frame(3))}"
         )
-    if isinstance(gradient, Tensor):
-        return gradient if lift else gradient._current()
-    return np.asarray(gradient, dtype=result.dtype)
+    if isinstance(gradient, Tensor) and lift:
+        return gradient
+    return _real(_plain(gradient), result.dtype)
+
+
+def _real(g: Any, dtype: Any) -> Any:
+    """A gradient that was given, in the dtype of what it is the gradient of."""
+    g = g if hasattr(g, "dtype") else np.asarray(g)[()]
+    if g.dtype.kind not in "biuf":
+        raise DtypeError(
+            f"a gradient is made of real numbers, not {g.dtype}\n{underline_frame(user_frame(4))}"
+        )
+    return g if g.dtype == dtype else g.astype(dtype)
 
 
 # --- functions to functions -----------------------------------------------------------------------
@@ -167,16 +177,15 @@ def _cotangents(outs: Any, cotangent: Any, lift: bool) -> list[tuple[Tensor, Any
     seeds = _matching(outs, cotangent, "the cotangent has not the structure of the output")
     pairs = []
     for t, s in zip(tree.leaves(outs), seeds, strict=True):
-        if not hasattr(s, "shape"):
-            s = np.asarray(s, dtype=t.dtype)[()]
+        if not lift:
+            s = _plain(s)
+        s = _real(s, t.dtype)
         if s.shape != t.shape:
             raise ShapeError(
                 f"the cotangent has shape {s.shape}, and the output has shape {t.shape}: "
                 f"they must be the same\n{underline_frame(user_frame(3))}"
             )
-        if isinstance(s, Tensor) and not lift:
-            s = s._current()
-        pairs.append((t, s if s.dtype == t.dtype else s.astype(t.dtype)))
+        pairs.append((t, s))
     return pairs
 
 

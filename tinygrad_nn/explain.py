@@ -5,6 +5,9 @@ Imports: errors, node (for the place), provenance.
 
 from __future__ import annotations
 
+import ast
+from contextlib import suppress
+from itertools import zip_longest
 from types import FrameType
 from typing import Any
 
@@ -27,22 +30,34 @@ def explain(
     if isinstance(error, TinygradError):
         return error
     name = function_name(function)
-    names = _names(args, frame)
-    shapes = [np.shape(v) for v in values]
+    names = _names(function, args, frame)
+    arrays = [i for i, v in enumerate(values) if hasattr(v, "shape")]
+    if isinstance(function, np.ufunc):  # numbers and lists are operands too
+        arrays = list(range(len(values)))
+    shapes = [np.shape(values[i]) for i in arrays]
+    kinds = [getattr(v, "dtype", type(v).__name__) for v in values]
     where = underline_frame(frame)
     if isinstance(error, np.linalg.LinAlgError) and "dimension" not in str(error):
-        return LinearAlgebraError(f"{name}: {error}\n  {_shapes(names, shapes)}\n{where}")
+        shaped = _shapes([names[i] for i in arrays], shapes)
+        return LinearAlgebraError(f"{name}: {error}\n  {shaped}\n{where}")
     if isinstance(error, IndexError) or function is getitem:
-        return TensorIndexError(f"{error}\n  {names[0]} has shape {shapes[0]}\n{where}")
-    if isinstance(error, TypeError):
-        kinds = ", ".join(
-            f"{n} is {getattr(v, 'dtype', type(v).__name__)}"
-            for n, v in zip(names, values, strict=True)
-        )
-        return DtypeError(f"{name} does not take these arguments: {error}\n  {kinds}\n{where}")
+        shaped = _shapes([names[i] for i in arrays[:1]], shapes[:1])
+        return TensorIndexError(f"{error}\n  {shaped}\n{where}")
+    foreign = isinstance(function, np.ufunc) and any(map(_is_no_number, values))
+    if isinstance(error, TypeError) or foreign:
+        listed = ", ".join(f"{n} is {kind}" for n, kind in zip(names, kinds, strict=True))
+        return DtypeError(f"{name} does not take these arguments: {error}\n  {listed}\n{where}")
     if function is setitem:
         return ShapeError(f"{error}\n  in assigning to {names[0]} of shape {shapes[0]}\n{where}")
-    return ShapeError(f"{_rule_broken(name, shapes, error)}{_clash(name, names, shapes)}\n{where}")
+    names = [names[i] for i in arrays]
+    if not isinstance(function, np.ufunc):
+        return ShapeError(f"{name}: {error}\n  {_shapes(names, shapes)}\n{where}")
+    broken = _rule_broken(name, shapes, error)
+    return ShapeError(f"{broken}{_clash(name, names, shapes)}\n{where}")
+
+
+def _is_no_number(value: Any) -> bool:
+    return (value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype).kind not in "biuf"
 
 
 def _rule_broken(name: str, shapes: list[tuple[int, ...]], error: Exception) -> str:
@@ -74,14 +89,40 @@ def _shapes(names: list[str], shapes: list[tuple[int, ...]]) -> str:
     return ", ".join(f"{n} has shape {s}" for n, s in zip(names, shapes, strict=True))
 
 
-def _names(args: tuple[Any, ...], frame: FrameType | None) -> list[str]:
+def _names(function: Any, args: tuple[Any, ...], frame: FrameType | None) -> list[str]:
     """What the user calls each argument: its source text, else its name, else its place."""
-    operands = place(frame.f_code, frame.f_lasti).operands if frame is not None else ()
+    texts = _operands(frame)
+    arrays = [i for i, a in enumerate(args) if hasattr(a, "shape")]
+    in_order = len(texts) == len(args)
     ordinals = ("the first argument", "the second argument", "the third argument")
     names = []
-    for i, a in enumerate(args):
-        own = getattr(a, "name", None)
+    for i, (a, text) in enumerate(zip_longest(args, texts[: len(args)])):
+        known = in_order or (i == 0 and (arrays == [0] or function in (getitem, setitem)))
+        if text is not None and not _stands_for(text, a, frame, known):
+            text = None
         ordinal = ordinals[i] if i < len(ordinals) else f"argument {i + 1}"
-        text = operands[i] if len(operands) == len(args) else None
-        names.append(text or own or ordinal)
+        names.append(text or getattr(a, "name", None) or ordinal)
     return names
+
+
+def _operands(frame: FrameType | None) -> list[str]:
+    """The source texts of the operands; of a list given as the only one, or first, its items."""
+    if frame is None:
+        return []
+    texts = list(place(frame.f_code, frame.f_lasti).operands)
+    if texts and texts[0].startswith(("[", "(")):
+        with suppress(SyntaxError):
+            first = ast.parse(texts[0], mode="eval").body
+            if isinstance(first, (ast.List, ast.Tuple)):
+                return [ast.unparse(item) for item in first.elts]
+    return texts
+
+
+def _stands_for(text: str, a: Any, frame: FrameType | None, likely: bool) -> bool:
+    """Whether ``text`` in the user's call is ``a``; as likely as not if it is no variable.
+
+    It may be another array where NumPy's function is composed of others, of which one has failed.
+    """
+    variables = {} if frame is None else {**frame.f_globals, **frame.f_locals}
+    value = variables.get(text)
+    return value is a if hasattr(value, "shape") else likely

@@ -18,8 +18,17 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, InPlaceError, ShapeError
-from .node import LARGE, MODE, Leaf, Node, function_name, leaf, underline_frame, user_frame
-from .provenance import place
+from .node import (
+    LARGE,
+    MODE,
+    Leaf,
+    Node,
+    assigned_name,
+    function_name,
+    leaf,
+    underline_frame,
+    user_frame,
+)
 from .rules.indexing import as_index, getitem, setitem
 from .rules.registry import plain
 from .rules.shape import inverse_axes
@@ -323,8 +332,7 @@ def _check_writable(t: Any) -> None:
     root = t._view.root if t._view is not None else t
     if _is_parameter(root) and MODE.get().grad:
         frame = user_frame(2)
-        spot = place(frame.f_code, frame.f_lasti) if frame is not None else None
-        name = root.name or (spot and (spot.name or next(iter(spot.operands), None))) or "it"
+        name = root.name or assigned_name(frame) or "it"
         raise InPlaceError(
             "a leaf that requires a gradient cannot be changed in place: "
             f"{name} is a parameter\n"

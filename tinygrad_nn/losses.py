@@ -29,7 +29,7 @@ def cross_entropy(scores: Any, labels: Any) -> Any:
         DataError: an empty batch.
         ShapeError: scores that do not have two axes.
     """
-    labels = _checked(scores, labels)
+    scores, labels = _checked(scores, labels)
     if isinstance(scores, Tensor):  # neural.cross_entropy would come to this, a little later
         return record(neural.cross_entropy, (scores, labels))
     return neural.cross_entropy(scores, labels)
@@ -49,7 +49,7 @@ def hinge_loss(scores: Any, labels: Any, margin: float = 1.0) -> Any:
     Raises:
         LabelError, DataError, ShapeError: as :func:`cross_entropy`.
     """
-    labels = _checked(scores, labels)
+    scores, labels = _checked(scores, labels)
     correct = pick(scores, labels)
     margins = np.maximum(0, scores - correct[:, None] + margin)
     others = np.expand_dims(labels, 1) != np.arange(scores.shape[1])
@@ -75,21 +75,31 @@ def mse_loss(predictions: Any, targets: Any) -> Any:
         )
     if np.size(predictions) == 0:
         raise DataError(f"mse_loss of an empty batch\n{underline_frame(user_frame(2))}")
+    predictions, targets = (_floats(x) for x in (predictions, targets))
     difference = predictions - targets
     return np.mean(difference * difference)
 
 
-def _checked(scores: Any, labels: Any) -> Any:
-    """The labels as an array (or the tensor they were), after every check that a loss relies on."""
-    shape = scores.shape if hasattr(scores, "shape") else np.shape(scores)
-    if len(shape) != 2:
+def _floats(x: Any) -> Any:
+    """``x`` as an array or tensor of floats: differences of small integers would wrap around."""
+    x = x if hasattr(x, "dtype") else np.asarray(x)
+    return x if x.dtype.kind == "f" else np.astype(x, np.dtype(float))
+
+
+def _checked(scores: Any, labels: Any) -> tuple[Any, Any]:
+    """Both as arrays (or the tensors they were), after every check that a loss relies on."""
+    scores = _floats(scores)
+    if scores.ndim != 2:
         raise ShapeError(
-            f"a loss over classes needs scores of shape (N, C), not {shape}\n{_place()}"
+            f"a loss over classes needs scores of shape (N, C), not {scores.shape}\n{_place()}"
         )
-    n, classes = shape
-    if n == 0:
-        raise DataError(f"an empty batch: the scores have shape {shape}\n{_place()}")
-    y = labels._current() if isinstance(labels, Tensor) else np.asarray(labels)
+    n, classes = scores.shape
+    if n == 0 or classes == 0:
+        raise DataError(f"an empty batch: the scores have shape {scores.shape}\n{_place()}")
+    try:
+        y = labels._current() if isinstance(labels, Tensor) else np.asarray(labels)
+    except ValueError as error:
+        raise LabelError(f"labels are {n} integers: {error}\n{_place()}") from None
     if y.dtype.kind not in "iu":
         raise LabelError(
             f"labels are integer class indices 0..{classes - 1}, not {y.dtype}\n{_place()}"
@@ -99,13 +109,13 @@ def _checked(scores: Any, labels: Any) -> Any:
             f"{n} rows of scores need labels of shape ({n},), not {y.shape}\n{_place()}"
         )
     # Seen as unsigned numbers, negative labels are huge: one pass finds both kinds.
-    if y.view(f"u{y.itemsize}").max() >= classes:
+    if y.view(y.dtype.str.replace("i", "u")).max() >= classes:
         at = int(np.argmax((y < 0) | (y >= classes)))
         raise LabelError(
             f"labels must be in 0..{classes - 1} for {classes} classes; labels[{at}] is {y[at]}\n"
             f"{_place()}"
         )
-    return labels if isinstance(labels, Tensor) else y
+    return scores, labels if isinstance(labels, Tensor) else y
 
 
 def _place() -> str:

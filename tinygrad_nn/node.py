@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import InPlaceError
-from .provenance import place, underline
 from .rules.registry import Function
 
 
@@ -132,14 +131,14 @@ def _spread(shape: tuple[int, ...]) -> tuple[slice, ...]:
 
 
 class Guard:
-    """Watches a large plain array that a rule will read in the backward pass; no gradient enters it.
+    """Watches a large plain array that a rule will read in the backward pass.
 
     Small constant arrays are copied when they are recorded. Copying large ones would cost too much,
     so up to 64 of their entries, spread over every axis, are compared instead.
     """
 
     __slots__ = ("array", "sample", "where")
-    order = 0
+    order = 0  # as of a node through which no gradient flows
 
     def __init__(self, array: np.ndarray[Any, Any]) -> None:
         self.array = array
@@ -214,6 +213,8 @@ class no_grad(_Scope):  # noqa: N801 (a public name, the field's own)
         self._tokens.append(MODE.set(MODE.get()._replace(grad=False)))
 
     def __call__(self, function: Any) -> Any:
+        """The function, with nothing recorded inside it."""
+
         @wraps(function)
         def quiet(*args: Any, **kwargs: Any) -> Any:
             with no_grad():
@@ -271,12 +272,12 @@ def user_frame(depth: int) -> FrameType | None:
 
 def where(node: Node) -> str:
     """The user's line that made ``node``, underlined, for an error's message; may be empty."""
-    return "" if node.code is None else underline(place(node.code, node.offset))
+    return "" if node.code is None else _underlined(node.code, node.offset)
 
 
 def describe(node: Node) -> str:
     """The user's expression that made ``node``, or the function's name."""
-    text = place(node.code, node.offset).expression if node.code is not None else ""
+    text = _place(node.code, node.offset).expression if node.code is not None else ""
     return f"`{text}`" if text else function_name(node.function)
 
 
@@ -288,4 +289,24 @@ def function_name(function: Any) -> str:
 
 def underline_frame(frame: FrameType | None) -> str:
     """The user's line that runs in ``frame``, underlined, for an error's message; may be empty."""
-    return "" if frame is None else underline(place(frame.f_code, frame.f_lasti))
+    return "" if frame is None else _underlined(frame.f_code, frame.f_lasti)
+
+
+def assigned_name(frame: FrameType | None) -> str | None:
+    """What the user's statement in ``frame`` changes or assigns to, if it is known."""
+    if frame is None:
+        return None
+    found = _place(frame.f_code, frame.f_lasti)
+    return found.name or next(iter(found.operands), None)
+
+
+def _place(code: CodeType, offset: int) -> Any:
+    from .provenance import place  # only when somebody looks: it would double our import's time
+
+    return place(code, offset)
+
+
+def _underlined(code: CodeType, offset: int) -> str:
+    from .provenance import underline
+
+    return underline(_place(code, offset))

@@ -3,7 +3,7 @@
 A handler takes what the user passed to the NumPy function. Three kinds: a *primitive* puts its
 arguments in order and records one node; a *composed* function (in ``composed``) is written with
 others; a *constant* one has no derivative and is recorded as such. What is in none of the tables
-raises NoRuleError. Imports: recording, tensor, explain, rules, composed.
+raises NoRuleError. Imports: recording, tensor, rules, composed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from .errors import (
     TensorIndexError,
     TinygradError,
 )
-from .explain import explain
 from .node import function_name, underline_frame, user_frame
-from .recording import no_rule, record
+from .recording import explained, no_rule, record
 from .rules.einsum import explicit
 from .rules.indexing import as_index, scatter_add
 from .rules.registry import CONSTANTS
@@ -446,7 +445,7 @@ def _composed(function: Any, composition: Handler) -> Handler:
         except (ValueError, TypeError, IndexError) as error:
             arrays = [a for a in leaves([args, kwargs]) if isinstance(a, (Tensor, np.ndarray))]
             values = list(map(_value, arrays))
-            raise explain(function, tuple(arrays), values, error, user_frame(2)) from error
+            raise explained(function, tuple(arrays), values, error) from error
         return result if out is None else deliver(result, out, function_name(function))
 
     return handler

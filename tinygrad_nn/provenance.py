@@ -22,7 +22,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import CodeType, ModuleType
 
 __all__ = ["Place", "place", "underline"]
@@ -109,9 +108,11 @@ def underline(place: Place, indent: str = "  ") -> str:
 
 def _short_name(file: str) -> str:
     try:
-        return str(Path(file).absolute().relative_to(Path.cwd()))
-    except (ValueError, OSError):  # elsewhere, or the working directory is gone
+        here = os.getcwd() + os.sep
+        full = os.path.abspath(file)
+    except OSError:  # the working directory is gone
         return os.path.basename(file)
+    return full.removeprefix(here) if full.startswith(here) else os.path.basename(file)
 
 
 def _fitted(before: str, span: str, after: str) -> tuple[str, str, str]:

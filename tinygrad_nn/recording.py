@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from .errors import NoRuleError
-from .explain import explain
 from .inplace import attach
 from .node import (
     LARGE,
@@ -89,7 +88,7 @@ def record(
         else:
             value = (compute or function)(*values, **keywords)
     except (ValueError, TypeError, IndexError) as error:
-        raise explain(function, args, values, error, user_frame(2)) from error
+        raise explained(function, args, values, error) from error
     t: Tensor = _new_tensor(Tensor)
     t._value = value
     t._view = None
@@ -113,8 +112,8 @@ def record(
 def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Tensor:
     """What :func:`record` does, unrolled for an operator on two small operands.
 
-    Half of a small network's operations come this way; whatever is unusual (a view, a plain array, a
-    large value, a trace) takes the long way.
+    Half of a small network's operations come this way; whatever is unusual (a view, a plain array,
+    a large value, a trace) takes the long way.
     """
     a, b = args
     x = y = None
@@ -139,7 +138,7 @@ def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Tens
     try:
         value = compute(a, b)
     except (ValueError, TypeError) as error:
-        raise explain(function, args, [a, b], error, user_frame(2)) from error
+        raise explained(function, args, [a, b], error) from error
     if type(value) is np.ndarray and value.nbytes > LARGE:  # then an operand may be large too
         return record(function, args, None, lambda *_: value)
     t: Tensor = _new_tensor(Tensor)
@@ -238,11 +237,20 @@ def _spare_memory(
     return value
 
 
+def explained(
+    function: Function, args: tuple[Any, ...], values: list[Any], error: Exception
+) -> Exception:
+    """The error to raise for what ``function`` raised: in the user's names, at the user's line."""
+    from .explain import explain  # needed for nothing else
+
+    return explain(function, args, values, error, user_frame(3))
+
+
 def no_rule(function: Function, frame: FrameType | None) -> NoRuleError:
     """The error for a function whose derivative is not known."""
     return NoRuleError(
-        f"np.{function_name(function)} has no derivative rule, and a tensor that carries a gradient "
-        "was given to it\n"
+        f"np.{function_name(function)} has no derivative rule, and a tensor that carries a "
+        "gradient was given to it\n"
         "  write it with operations that have one, register one with tinygrad_nn.rules.rule, or\n"
         "  pass t.detach() where no gradient is wanted\n"
         f"{underline_frame(frame)}"

@@ -1,7 +1,7 @@
 """The tensor: a handle on a value and on the node that computed it.
 
-A handle may move: code in place (``t[i] = v``, ``t += u``) makes a new node and points the handle at
-it, so what was computed from the old value keeps the old value. What an operation does is recorded
+A handle may move: code in place (``t[i] = v``, ``t += u``) makes a new node and points the handle
+at it, so what was computed from the old value keeps the old value. What an operation does is recorded
 by ``recording.py``, which gives the tensor its ``_record``; NumPy's functions find their way there
 through ``HANDLERS``, which ``protocol.py`` fills.
 
@@ -10,7 +10,9 @@ Imports: node, inplace, operators, methods, rules (the registry).
 
 from __future__ import annotations
 
+import dis
 import operator
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -285,7 +287,10 @@ def source(value: Any, requires_grad: bool = True, name: str | None = None) -> T
 def _own(data: Any) -> Any:
     """A copy of ``data`` as an array, or as a NumPy scalar if it is a single number."""
     if isinstance(data, np.ndarray) or not hasattr(data, "__array_function__"):
-        value = np.array(data)
+        try:
+            value = np.array(data)
+        except ValueError as error:
+            raise ShapeError(f"{error}\n  got {_shorten(data)}") from None
         if value.dtype.kind not in "biuf":
             raise DtypeError(
                 f"a tensor holds real numbers, not {_kind(value.dtype)}\n  got {_shorten(data)}"
@@ -326,8 +331,8 @@ def _refuse_to_detach(t: Tensor, how: str) -> None:
     if t.requires_grad:
         raise DetachError(
             f"{how} would make a plain array of a tensor that carries a gradient, and lose it\n"
-            "  keep it a tensor (np.stack([...]), X @ t, tg.Tensor arrays on both sides), or write\n"
-            "  t.detach() where no gradient is wanted\n"
+            "  keep it a tensor (np.stack([...]), X @ t, tg.Tensor arrays on both sides), or\n"
+            "  write t.detach() where no gradient is wanted\n"
             f"{underline_frame(user_frame(2))}"
         )
 

@@ -169,8 +169,9 @@ def _gradient_function(run: Function, cotangents: list[Array]) -> Function:
 
 def autodiff_gradients(run: Function, point: Point) -> tuple[Array, list[Array]]:
     """The outputs as autodiff computes them, and its gradient for each leaf, at ``point``."""
-    outputs, pullback = vjp(run, *(x.copy()[()] for x in point.leaves))
-    gradients = pullback(point.cotangents())
+    with np.errstate(all="ignore"):  # what is not finite is told in the report
+        outputs, pullback = vjp(run, *(x.copy()[()] for x in point.leaves))
+        gradients = pullback(point.cotangents())
     value = np.concatenate([np.ravel(plain(out)) for out in outputs])
     return value, [np.asarray(plain(g), dtype=np.float64) for g in gradients]
 
@@ -193,13 +194,9 @@ class _Check:
             )
 
     @cached_property
-    def beside(self) -> _Check | None:
-        """The same check at a point moved slightly; None if there is none."""
-        point = self.point.nudged()
-        if point is None:
-            return None
-        with np.errstate(all="ignore"):
-            return _Check(self.run, point)
+    def beside(self) -> list[_Check]:
+        """The same check at points moved slightly, to either side."""
+        return [_Check(self.run, point) for point in self.point.nudged()]
 
     def entry(self, i: int, index: tuple[int, ...]) -> Finding:
         """Compare one entry of leaf ``i``."""
@@ -253,14 +250,16 @@ class _Check:
         """
         found = self._confirmed(look)
         at_kink = found.kink or (not found.agrees and self._is_at_kink(i))
-        if not at_kink or self.beside is None:
+        if not at_kink:
             return found
-        beside = self.beside._confirmed(look)
-        if beside.kink or beside.lost:
-            return found
-        if not beside.agrees:
-            return replace(beside, beside=True)
-        return replace(found, agrees=True, measured=replace(found.measured, kink=True))
+        for check in self.beside:
+            beside = check._confirmed(look)
+            if beside.kink or beside.lost:
+                continue
+            if not beside.agrees:
+                return replace(beside, beside=True)
+            found = replace(found, agrees=True, measured=replace(found.measured, kink=True))
+        return found
 
     def _confirmed(self, look: Callable[[_Check, float], Finding]) -> Finding:
         found = look(self, 1.0)
@@ -337,9 +336,10 @@ def _row(
 
 def _locate(check: _Check, i: int, direction: Array) -> int:
     """The position of an entry that is wrong, given a direction that is: by halving its support."""
-    if check.beside is not None and check.direction(i, direction).beside:
-        check = check.beside
-    support = np.arange(direction.size)
+    everything = np.arange(direction.size)
+    if check.direction(i, direction).beside:
+        check = max(check.beside, key=lambda c: _misfit(c, i, direction, everything))
+    support = everything
     while len(support) > 1:
         halves = np.array_split(support, 2)
         support = max(halves, key=lambda half: _misfit(check, i, direction, half))

@@ -202,7 +202,7 @@ class Point:
                 moved += changed  # twice, because equal steps may also round to equal ones
                 if (moved == 2).all():
                     break
-            self._jitters[i] = found
+            self._jitters[i] = np.where(found > 0, found, self.blur)
         return self._jitters[i]
 
     def _along_a_hair(self, i: int, hair: float) -> Array | None:
@@ -213,18 +213,18 @@ class Point:
         return np.array(found) if len(found) == len(values) else None
 
     def _moved(self, i: int, by: Array) -> list[Array]:
-        return [*self.leaves[:i], self.leaves[i] + by, *self.leaves[i + 1 :]]
+        return [*self.leaves[:i], np.asarray(self.leaves[i] + by), *self.leaves[i + 1 :]]
 
-    def nudged(self) -> Point | None:
-        """A point nearby, off any kink that the given one sits on; None if there is no value."""
-        for amount in (2.0**-10, 2.0**-20):
-            moved = [
-                x + amount * d for x, d in zip(self.leaves, self.random(DIRECTIONS), strict=True)
-            ]
+    def nudged(self) -> list[Point]:
+        """Points on opposite sides, off any kink that this one sits on; those that have a value."""
+        found: list[Point] = []
+        for amount in (2.0**-10, -(2.0**-10)):
+            lines = zip(self.leaves, self.random(DIRECTIONS), strict=True)
+            moved = [np.asarray(x + amount * d) for x, d in lines]
             value = self.at(moved)
             if value is not None and np.isfinite(value).all():
-                return Point(self.run, moved, self.weights, self.blur)
-        return None
+                found.append(Point(self.run, moved, self.weights, self.blur))
+        return found
 
     def random(self, seed: int) -> list[Array]:
         """For each leaf a random direction without a tiny component, in proportion to its scale."""

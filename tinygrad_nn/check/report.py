@@ -81,7 +81,7 @@ def figure(error: float) -> str:
 
 def number(value: float) -> str:
     """A gradient's entry, with as many digits as tell it from its neighbours in a report."""
-    return f"{value:.10g}"
+    return f"{value + 0.0:.10g}"  # never -0
 
 
 def place(name: str, index: tuple[int, ...]) -> str:

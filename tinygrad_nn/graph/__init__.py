@@ -5,6 +5,6 @@ Everything else is a function from a Graph to something. Imports: node, tensor, 
 
 from .graph import Graph
 from .text import parse
-from .trace import trace
+from .tracer import trace
 
 __all__ = ["Graph", "parse", "trace"]

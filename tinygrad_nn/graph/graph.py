@@ -103,6 +103,12 @@ class Graph:
                     )
             elif is_array(x):
                 arrays[slot] = x
+            elif self.arguments is not None:
+                came = tree.kind(x) if isinstance(x, (list, tuple)) else repr(x)
+                name = self.names[self.inputs[slot]]
+                raise DataError(
+                    f"{name} was traced as an array, and {self.name} is run with {came}"
+                )
         if len(arrays) != len(self.inputs) or len(given) != len(slots):
             raise DataError(
                 f"{self.name} takes {len(self.inputs)} arrays "

@@ -55,7 +55,7 @@ def assign(
 
 
 #: Names that the text form gives a meaning of its own.
-_RESERVED = {"np", "array", "data", "nan", "inf", "constant"}
+_RESERVED = {"np", "nan", "inf"}
 
 
 def user_name(node: Node) -> str | None:

@@ -127,5 +127,5 @@ def operation(function: Function) -> Function:
 
 
 def plain(function: Function) -> Function:
-    """An operation's own function, which hands nothing on: for values that are known to be arrays."""
+    """An operation's own function, which hands nothing on: for values known to be arrays."""
     return getattr(function, "__wrapped__", function)

@@ -115,10 +115,10 @@ def _outputs(out: Any) -> tuple[tuple[Node, ...], Any]:
         if isinstance(x, Tensor) and x._node is not None:
             nodes.append(x._node)
         else:
-            value = x._value if isinstance(x, Tensor) else np.asarray(x)[()]
+            value = x._value if isinstance(x, Tensor) else np.asarray(x)
             if value.dtype.kind not in "biuf":
                 raise TraceError(f"a program's result is made of real numbers; got {x!r}")
-            nodes.append(leaf(value, False))
+            nodes.append(leaf(value if value.ndim else value[()], False))
         return len(nodes) - 1
 
     structure = tree.map_leaves(node_of, out)
