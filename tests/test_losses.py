@@ -95,7 +95,7 @@ def test_labels_may_be_integers_of_any_kind(loss: Any, labels: Any) -> None:
     value = loss(p, labels)
     value.backward()
     assert value.item() == loss(SCORES, LABELS)
-    assert loss(SCORES.tolist(), labels) == pytest.approx(value.item())
+    assert float(loss(SCORES.tolist(), labels)) == pytest.approx(value.item())
     np.testing.assert_allclose(p.grad, tg.grad(loss)(SCORES, LABELS))
 
 

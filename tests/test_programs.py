@@ -72,7 +72,7 @@ def test_any_program_in_place_runs_again_from_its_graph(arrays: Any, program: An
         for statement in program:
             try:
                 step(alive, *statement)
-            except (ValueError, TypeError, IndexError):
+            except (ValueError, TypeError, IndexError, ZeroDivisionError):
                 break
         return alive
 

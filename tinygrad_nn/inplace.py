@@ -260,14 +260,14 @@ class InPlace:
         old value. Ask for it anew each time: an array kept from before a graph was recorded is
         that graph's value. Of a computed tensor it is read-only.
         """
-        value, node = self._current(), self._node
+        value = self._current()
         if not isinstance(value, np.ndarray):
             return value
-        if node is None:
+        if self._node is None:
             if self._view is None or not self._view.root.requires_grad:
                 return value
-        elif node.function is None:
-            if sys.getrefcount(node) > 3:  # the handle's, ours and the argument's: a graph uses it
+        elif self._node.function is None:
+            if sys.getrefcount(self._node) > 2:  # the handle's and the argument's: a graph uses it
                 _replace_leaf(self, value.copy())
             return self._value
         value = value.view()
@@ -288,7 +288,11 @@ class InPlace:
                 f"the data of a tensor of shape {self.shape} has that shape, "
                 f"not {np.shape(value)}\n{underline_frame(user_frame(2))}"
             )
-        new = np.array(value, dtype=self.dtype)[()]
+        ours = isinstance(value, np.ndarray) or hasattr(value, "_view")
+        if ours or not hasattr(value, "__array_function__"):
+            new = np.array(value, dtype=self.dtype)[()]
+        else:
+            new = value.astype(self.dtype)
         if self._view is not None:
             self[...] = new
         elif self._node is None:

@@ -60,6 +60,8 @@ def walk(
                 continue
         rule = RULES[function]
         vjps = _vjps(rule, node) if rule.special or len(rule.vjps) < len(inputs) else rule.vjps
+        if rule.in_place is not None and vjps is rule.alone and not lift and _is_private(g):
+            vjps = rule.in_place
         if rule.twice is not None and inputs[0] is inputs[1]:
             vjps, inputs = (rule.twice,), inputs[:1]
         if lift:
@@ -93,8 +95,9 @@ def _vjps(rule: Rule, node: Node) -> Sequence[Vjp | None]:
     if rule.variadic is not None:
         return [partial(rule.variadic, argnum) for argnum in range(n)]
     carriers = sum(isinstance(i, Node) and i.requires_grad for i in node.inputs)
-    vjps = rule.alone if rule.alone is not None and carriers == 1 else rule.vjps
-    return vjps + (None,) * (n - len(vjps))
+    if rule.alone is not None and carriers == 1:
+        return rule.alone
+    return rule.vjps + (None,) * (n - len(rule.vjps))
 
 
 def _lifted(node: Node) -> tuple[tuple[Any, ...], Tensor]:
@@ -110,8 +113,20 @@ def _references(x: Any) -> int:
     return sys.getrefcount(x)
 
 
-#: What the interpreter counts, on the way taken below, for an array that has no other owner.
-_ALONE = _references([np.zeros(1)].pop())
+def _calibrate() -> tuple[int, int]:
+    """What this interpreter counts for an array of one owner, on the two ways taken below."""
+    g = np.zeros(1)
+    held = _references(g)  # a variable of the caller's, which uses it again later
+    g += 1
+    return held, _references([g.copy()].pop())  # a value handed over
+
+
+_HELD, _ALONE = _calibrate()
+
+
+def _is_private(g: Any) -> bool:
+    """Whether the walk's own variable is the only one that holds the array ``g``."""
+    return type(g) is np.ndarray and g.base is None and sys.getrefcount(g) <= _HELD
 
 
 def _add(total: Any, g: Any) -> Any:

@@ -137,17 +137,23 @@ def _share(g: Any, wins: Any, ties: Any) -> Any:
 # A tie is shared by two tensors; against a constant the constant takes all of it (``alone``), so
 # that np.maximum(0, x) agrees with relu.
 _UNLESS_TIED = (lambda g, y, a, b: g * (y != b), lambda g, y, a, b: g * (y != a))
+_UNLESS_TIED_IN_PLACE = (
+    lambda g, y, a, b: np.multiply(g, y != b, out=g),
+    lambda g, y, a, b: np.multiply(g, y != a, out=g),
+)
 rule(
     np.maximum,
     lambda g, y, a, b: _share(g, a > b, a == b),
     lambda g, y, a, b: _share(g, b > a, a == b),
     alone=_UNLESS_TIED,
+    in_place=_UNLESS_TIED_IN_PLACE,
 )
 rule(
     np.minimum,
     lambda g, y, a, b: _share(g, a < b, a == b),
     lambda g, y, a, b: _share(g, b < a, a == b),
     alone=_UNLESS_TIED,
+    in_place=_UNLESS_TIED_IN_PLACE,
 )
 # fmax and fmin pass over a NaN, so the winner is the operand that the output equals.
 for _f in (np.fmax, np.fmin):

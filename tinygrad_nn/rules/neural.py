@@ -106,7 +106,13 @@ def _logsumexp(g: Any, y: Any, x: Any, axis: Any = -1, keepdims: bool = False) -
 
 
 # The derivatives of softmax and log-softmax: J. S. Bridle (1990).
-rule(relu, lambda g, y, x: g * (y > 0), shape_only=(0,))
+rule(
+    relu,
+    lambda g, y, x: g * (y > 0),
+    alone=(lambda g, y, x: g * (y > 0),),
+    in_place=(lambda g, y, x: np.multiply(g, y > 0, out=g),),
+    shape_only=(0,),
+)
 rule(sigmoid, lambda g, y, x: g * y * (1 - y), shape_only=(0,))
 rule(
     softmax,

@@ -38,6 +38,7 @@ class Rule:
         packed: the function takes its arguments as one sequence (``np.concatenate``).
         alone: the rules to use when only one argument carries a gradient (ties of ``np.maximum``);
             they read no value of that argument.
+        in_place: as ``alone``, but writing the result into ``g``, an array that nobody else sees.
         twice: the rule for a call with the same argument twice (``x * x``), as one contribution.
         drop_inputs: the arguments of which the rules read only shape and dtype.
         drop_output: the rules read only the output's shape and dtype.
@@ -52,6 +53,7 @@ class Rule:
     variadic: Vjp | None = None
     packed: bool = False
     alone: tuple[Vjp | None, ...] | None = None
+    in_place: tuple[Vjp, ...] | None = None
     twice: Vjp | None = None
     drop_inputs: tuple[int, ...] = ()
     drop_output: bool = False
@@ -73,6 +75,7 @@ def rule(
     variadic: Vjp | None = None,
     packed: bool = False,
     alone: tuple[Vjp | None, ...] | None = None,
+    in_place: tuple[Vjp, ...] | None = None,
     twice: Vjp | None = None,
     shape_only: tuple[int, ...] = (),
     view: bool = False,
@@ -93,6 +96,7 @@ def rule(
         variadic,
         packed,
         alone,
+        in_place,
         twice,
         tuple(i for i in shape_only if i != OUTPUT),
         OUTPUT in shape_only,
