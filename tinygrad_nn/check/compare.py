@@ -91,29 +91,26 @@ def compare(f: Function, analytic: Function, *args: Any) -> Comparison:
     _, autodiff = autodiff_gradients(bound, point)
     loss, gradients, notes = call_analytic(analytic, params, rest)
 
-    measure = _Measurements(point)
-    named = dict(matched(params, gradients, prefix, flat=is_flat(params)))
-    rows = []
-    for i, name in enumerate(name for name, (value, _) in named.items() if is_float(value)):
-        gradient = named[name][1]
-        rows.append(_row(measure, i, name, autodiff[i], gradient))
-        if not autodiff[i].any() and not _depends(bound, i):
-            warnings.warn(
-                f"the loss does not depend on {name}: its gradient is zero",
-                TinygradWarning,
-                stacklevel=2,
-            )
-            if rows[-1].agrees or gradient is None:
-                rows[-1] = replace(rows[-1], verdict="loss does not depend on it", agrees=True)
-    rows += [
-        CompareRow(name, np.shape(plain(gradient)), "extra", agrees=False)
-        for name, (value, gradient) in named.items()
-        if value is ABSENT
-    ]
     value = float(point.value[0])
     same = loss is None or bool(abs(loss - value) <= 1e-9 * (abs(loss) + abs(value)) + 1e-15)
     if loss is not None and not same:
         notes.append(f"the losses differ: f returns {number(value)}, analytic {number(loss)}")
+    measure = _Measurements(point)
+    named = dict(matched(params, gradients, prefix, flat=is_flat(params)))
+    rows = []
+    for i, name in enumerate(name for name, (leaf, _) in named.items() if is_float(leaf)):
+        row = _row(measure, i, name, autodiff[i], named[name][1])
+        if not autodiff[i].any() and not _depends(bound, i):
+            warning = f"the loss does not depend on {name}: its gradient is zero"
+            warnings.warn(warning, TinygradWarning, stacklevel=2)
+            if row.agrees or named[name][1] is None:
+                row = replace(row, verdict="loss does not depend on it", agrees=True)
+        rows.append(row)
+    rows += [
+        CompareRow(name, np.shape(plain(gradient)), "extra", agrees=False)
+        for name, (leaf, gradient) in named.items()
+        if leaf is ABSENT
+    ]
     return Comparison(tuple(rows), value, loss, measure.method, tuple(notes), same)
 
 

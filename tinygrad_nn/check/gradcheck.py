@@ -23,9 +23,10 @@ from .judge import (
     judge_entry,
     sample_entries,
 )
-from .numeric import DIRECTIONS, Point, Slope, directions
+from .numeric import DIRECTIONS, Point, directions
 from .program import Array, Function, first, parameter_names, plain, program, unravel
 from .report import FLOOR, Table, at, figure, html_report, number, place, relative_error
+from .slope import Slope
 
 #: Arrays with more entries are checked along directions, and at a sample of entries.
 _SMALL = 200

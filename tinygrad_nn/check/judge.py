@@ -1,6 +1,6 @@
 """Judging a derivative by its numeric value: tolerance, error bars, kinks.
 
-Imports: numeric, program.
+Imports: program, slope.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .numeric import Slope
 from .program import Array
+from .slope import Slope
 
 #: Relative difference that is still agreement, before the numeric error bar is added.
 TOLERANCE = 1e-7
@@ -121,13 +121,14 @@ def confirmed(found: Finding, again: Callable[[float], Finding]) -> Finding:
     Args:
         found: a first finding.
         again: the same, measured with the first step multiplied by a factor. It counts only if its
-            error bar is small enough to have seen the difference.
+            error bar is small enough to have told the difference.
     """
     if found.agrees or found.kink or found.lost:
         return found
     for factor in _OTHER_STEPS:
         other = again(factor)
-        if other.agrees and other.measured.error <= 0.1 * found.difference:
+        telling = other.measured.error <= 0.25 * found.difference
+        if telling and other.agrees and other.difference <= 0.5 * found.difference:
             return other
     return found
 
