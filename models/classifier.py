@@ -71,9 +71,10 @@ class Classifier:
         """Descend along the gradient, one batch an iteration, and return the :class:`History`.
 
         Batches are drawn with replacement from `rng` (a RandomState; by default NumPy's own);
-        `batch_size=None` takes all samples each time. The learning rate is multiplied by
-        `learning_rate_decay` after each epoch, when the accuracies are taken too. `progress`, if
-        given, is called with the iteration and its loss; `verbose` prints every hundredth.
+        `batch_size=None` takes all samples each time. Once an epoch, after its first iteration, the
+        accuracies are taken and the learning rate is multiplied by `learning_rate_decay`.
+        `progress`, if given, is called with the iteration and its loss; `verbose` prints every
+        hundredth.
         """
         if len(X) != len(y):
             raise ValueError(f"X has {len(X)} samples and y {len(y)} labels")

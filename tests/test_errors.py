@@ -385,7 +385,6 @@ def test_every_error_is_also_the_builtin_that_fits() -> None:
         errors.DataError: ValueError,
         errors.TraceError: TypeError,
         errors.RenderError: RuntimeError,
-        errors.MissingDependencyError: ImportError,
         errors.GradientError: AssertionError,
     }
     for kind, builtin in fits.items():

@@ -17,8 +17,8 @@ from .tensor import Parameter, Tensor
 
 if TYPE_CHECKING:
     from . import datasets as datasets
-    from .check import compare as compare
-    from .check import gradcheck as gradcheck
+    from .check.compare import compare as compare
+    from .check.gradcheck import gradcheck as gradcheck
     from .graph import Graph as Graph
     from .graph import trace as trace
 

@@ -57,17 +57,9 @@ class RenderError(TinygradError, RuntimeError):
     """A picture that could not be drawn; the message says what is missing."""
 
 
-class MissingDependencyError(TinygradError, ImportError):
-    """An optional package is missing; the message holds the command that installs it."""
-
-
 class GradientError(TinygradError, AssertionError):
     """A gradient that disagrees with the numeric one, or is missing or not finite."""
 
 
-def missing(package: str, extra: str, purpose: str) -> MissingDependencyError:
-    """The error for an optional ``package``, installed by the extra ``extra``."""
-    return MissingDependencyError(
-        f"{purpose} needs the package {package}, which is not installed\n"
-        f"  install it with:  pip install 'tinygrad_nn[{extra}]'"
-    )
+class StyleError(TinygradError, TypeError):
+    """A style of drawing that does not exist, or a value that it does not take."""

@@ -116,7 +116,6 @@ class InPlace:
     shape: Any
     dtype: Any
     requires_grad: Any
-    is_leaf: Any
 
     def _current(self) -> Any:
         """The value now, looking again if this is a view whose root was written to."""

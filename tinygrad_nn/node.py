@@ -282,9 +282,13 @@ def describe(node: Node) -> str:
 
 
 def function_name(function: Any) -> str:
-    """The name under which a user knows a function: ``matmul``, ``linalg.solve``."""
+    """A function's name as a user knows it: ``matmul``, ``linalg.solve``, ``add.reduceat``."""
     name = getattr(function, "__name__", str(function))
-    return f"linalg.{name}" if getattr(np.linalg, name, None) is function else name
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"{owner.__name__}.{name}"
+    folder = str(getattr(function, "__module__", "")).removeprefix("numpy").strip(".")
+    return f"{folder}.{name}" if folder in ("linalg", "fft") else name
 
 
 def underline_frame(frame: FrameType | None) -> str:

@@ -17,11 +17,12 @@ from .rules.registry import plain
 
 
 class Operators:
-    """The operators of a tensor; ``_record`` and ``_record_pair`` are given by the tensor."""
+    """The operators of a tensor; what records is given by recording.py."""
 
     __slots__ = ()
     _record: Callable[..., Any]
     _record_pair: Callable[..., Any]
+    _record_operator: Callable[..., Any]
 
     def __add__(self, other: Any) -> Any:
         return self._record_pair(np.add, (self, other), operator.add)
@@ -51,7 +52,7 @@ class Operators:
         return self._record_pair(np.matmul, (self, other), np.matmul)
 
     def __rmatmul__(self, other: Any) -> Any:
-        return self._record(np.matmul, (other, self))
+        return self._record_operator(np.matmul, (other, self))
 
     def __pow__(self, other: Any) -> Any:
         return self._record_pair(np.power, (self, other), operator.pow)
@@ -60,16 +61,16 @@ class Operators:
         return self._record_pair(np.power, (other, self), operator.pow)
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._record(np.floor_divide, (self, other))
+        return self._record_operator(np.floor_divide, (self, other))
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return self._record(np.floor_divide, (other, self))
+        return self._record_operator(np.floor_divide, (other, self))
 
     def __mod__(self, other: Any) -> Any:
-        return self._record(np.remainder, (self, other))
+        return self._record_operator(np.remainder, (self, other))
 
     def __rmod__(self, other: Any) -> Any:
-        return self._record(np.remainder, (other, self))
+        return self._record_operator(np.remainder, (other, self))
 
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return self // other, self % other
@@ -93,33 +94,45 @@ class Operators:
         return self._record(np.invert, (self,))
 
     def __and__(self, other: Any) -> Any:
-        return self._record(np.bitwise_and, (self, other))
+        return self._record_operator(np.bitwise_and, (self, other))
 
     def __or__(self, other: Any) -> Any:
-        return self._record(np.bitwise_or, (self, other))
+        return self._record_operator(np.bitwise_or, (self, other))
 
     def __xor__(self, other: Any) -> Any:
-        return self._record(np.bitwise_xor, (self, other))
+        return self._record_operator(np.bitwise_xor, (self, other))
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
+    def __lshift__(self, other: Any) -> Any:
+        return self._record_operator(np.left_shift, (self, other))
+
+    def __rlshift__(self, other: Any) -> Any:
+        return self._record_operator(np.left_shift, (other, self))
+
+    def __rshift__(self, other: Any) -> Any:
+        return self._record_operator(np.right_shift, (self, other))
+
+    def __rrshift__(self, other: Any) -> Any:
+        return self._record_operator(np.right_shift, (other, self))
+
     def __eq__(self, other: Any) -> Any:
-        return self._record(np.equal, (self, other))
+        return self._record_operator(np.equal, (self, other))
 
     def __ne__(self, other: Any) -> Any:
-        return self._record(np.not_equal, (self, other))
+        return self._record_operator(np.not_equal, (self, other))
 
     def __lt__(self, other: Any) -> Any:
-        return self._record(np.less, (self, other))
+        return self._record_operator(np.less, (self, other))
 
     def __le__(self, other: Any) -> Any:
-        return self._record(np.less_equal, (self, other))
+        return self._record_operator(np.less_equal, (self, other))
 
     def __gt__(self, other: Any) -> Any:
-        return self._record(np.greater, (self, other))
+        return self._record_operator(np.greater, (self, other))
 
     def __ge__(self, other: Any) -> Any:
-        return self._record(np.greater_equal, (self, other))
+        return self._record_operator(np.greater_equal, (self, other))
 
     def __getitem__(self, index: Any) -> Any:
         return self._record(getitem, (self, *as_index(index)), None, plain(getitem))

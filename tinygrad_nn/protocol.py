@@ -97,8 +97,7 @@ def _axes(axis: Any) -> Any:
 # --- ufuncs ---------------------------------------------------------------------------------------
 
 
-@handles(np.ufunc)
-def _ufunc_call(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
+def _call_ufunc(ufunc: Any, method: str, inputs: Any, kwargs: Any) -> Any:
     """A ufunc with keywords, with two outputs, or one of its methods."""
     if method != "__call__":
         return _ufunc_method(ufunc, method, inputs, kwargs)
@@ -296,7 +295,7 @@ def _transpose(a: Any, axes: Any = None) -> Any:
 @handles(np.broadcast_to)
 def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     shape = _wholes(shape)
-    return array if array.shape == shape else record(np.broadcast_to, (array, shape))
+    return record(np.broadcast_to, (array, shape))
 
 
 @handles(np.flip)
@@ -421,7 +420,6 @@ def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -
     dst[...] = src if where is True else np.where(where, src, dst)
 
 
-@handles(Any)
 def _unknown(function: Any, args: Any, kwargs: Any) -> Any:
     """A NumPy function in no table: fine as long as no gradient would be lost."""
     if any(isinstance(x, Tensor) and x.requires_grad for x in leaves([args, kwargs])):
@@ -446,9 +444,38 @@ def _composed(function: Any, composition: Handler) -> Handler:
             arrays = [a for a in leaves([args, kwargs]) if isinstance(a, (Tensor, np.ndarray))]
             values = list(map(_value, arrays))
             raise explained(function, tuple(arrays), values, error) from error
+        if function not in _VIEWING:
+            result = map_leaves(_owned(leaves([args, kwargs])), result)
         return result if out is None else deliver(result, out, function_name(function))
 
     return handler
+
+
+def _owned(args: list[Any]) -> Callable[[Any], Any]:
+    """Of a composition's result, what NumPy's function makes of it: memory of its own.
+
+    Its last operation may happen to give a view, or the argument itself, which a later change in
+    place would show.
+    """
+
+    def own(result: Any) -> Any:
+        if isinstance(result, Tensor):
+            if any(result is a for a in args):
+                return +result
+            result._view = None
+        return result
+
+    return own
+
+
+#: The composed functions that give views in NumPy too.
+_VIEWING = frozenset((
+    np.atleast_1d, np.atleast_2d, np.atleast_3d, np.array_split, np.broadcast_arrays, np.diag,
+    np.diagonal, np.dsplit, np.expand_dims, np.fliplr, np.flipud, np.hsplit, np.linalg.diagonal,
+    np.linalg.matrix_transpose, np.matrix_transpose, np.moveaxis, np.ravel, np.real, np.rollaxis,
+    np.rot90, np.split, np.squeeze, np.swapaxes, np.vsplit,
+    *(f for f in [getattr(np, "unstack", None)] if f is not None),
+))  # fmt: skip
 
 
 def _fill_tables() -> None:
@@ -473,3 +500,5 @@ def _fill_tables() -> None:
 
 
 _fill_tables()
+Tensor._call_ufunc = staticmethod(_call_ufunc)
+Tensor._call_unknown = staticmethod(_unknown)

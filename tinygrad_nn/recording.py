@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import NoRuleError
+from .errors import DtypeError, NoRuleError
 from .inplace import attach
 from .node import (
     LARGE,
@@ -50,10 +50,49 @@ def record(
         keywords: static keyword arguments, only those that differ from their defaults.
         compute: another function of the same arguments and value, if one is faster.
     """
+    values, inputs, carriers, care = _unpack(args)
+    rule = RULES.get(function)
+    mode = MODE.get()
+    residual = None
+    try:
+        if keywords is not None:
+            value = (compute or function)(*values, **keywords)
+        elif rule is not None and rule.residual is not None and carriers and mode.tape is None:
+            value, residual = rule.residual(*values)
+        else:
+            value = (compute or function)(*values)
+    except (ValueError, TypeError, IndexError) as error:
+        raise explained(function, args, values, error) from error
+    t: Tensor = _new_tensor(Tensor)
+    t._value = value
+    t._view = None
+    t._node = None
+    if carriers and mode.grad and value.dtype.kind not in "fbiu":
+        raise _unreal(function, value)
+    if mode.tape is not None:
+        t._node = _traced(mode.tape, function, rule, values, inputs, keywords, value, carriers)
+    elif carriers and mode.grad:
+        if rule is None:
+            _check_zero_derivative(function)
+        else:
+            large = type(value) is np.ndarray and value.nbytes > LARGE
+            if care or large or residual is not None:
+                value = _spare_memory(rule, values, inputs, value, carriers, residual)
+            t._node = _node(function, values, inputs, keywords, value, True)
+    if rule is not None and rule.view:
+        attach(t, function, args, keywords)
+    return t
+
+
+def _unpack(args: tuple[Any, ...]) -> tuple[list[Any], list[Any], int, bool]:
+    """The arguments' values and nodes, how many carry a gradient, and whether to take care.
+
+    Care is needed where a constant must be protected, or a large value need not be kept.
+    """
     values: list[Any] = []
     inputs: list[Any] = []
     carriers = 0
-    care = False  # whether something must be protected, or need not be kept
+    care = False
     for a in args:
         if isinstance(a, Tensor):
             if a._view is not None:
@@ -76,40 +115,19 @@ def record(
             inputs.append(None)
             if type(a) is np.ndarray:
                 care = True
-    rule = RULES.get(function)
-    mode = MODE.get()
-    residual = None
-    try:
-        if keywords is None:
-            if rule is not None and rule.residual is not None and carriers and mode.tape is None:
-                value, residual = rule.residual(*values)
-            else:
-                value = (compute or function)(*values)
-        else:
-            value = (compute or function)(*values, **keywords)
-    except (ValueError, TypeError, IndexError) as error:
-        raise explained(function, args, values, error) from error
-    t: Tensor = _new_tensor(Tensor)
-    t._value = value
-    t._view = None
-    if mode.tape is not None:
-        t._node = _traced(mode.tape, function, rule, values, inputs, keywords, value, carriers)
-    elif carriers and mode.grad:
-        if rule is None:
-            _check_zero_derivative(function)
-            t._node = None
-        else:
-            if care or residual is not None or (type(value) is np.ndarray and value.nbytes > LARGE):
-                value = _spare_memory(rule, values, inputs, value, carriers, residual)
-            t._node = _node(function, values, inputs, keywords, value, True)
-    else:
-        t._node = None
-    if rule is not None and rule.view:
-        attach(t, function, args, keywords)
-    return t
+    return values, inputs, carriers, care
 
 
-def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Tensor:
+def record_operator(function: Function, args: tuple[Any, Any], compute: Any = None) -> Any:
+    """An operator with any operand: one that wants to answer itself may, a tuple is an array."""
+    for x in args:
+        if getattr(type(x), "__array_ufunc__", True) is None:
+            return NotImplemented
+    args = tuple(np.asarray(x) if type(x) is tuple else x for x in args)  # type: ignore[assignment]
+    return record(function, args, None, compute)
+
+
+def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Any:
     """What :func:`record` does, unrolled for an operator on two small operands.
 
     Half of a small network's operations come this way; whatever is unusual (a view, a plain array,
@@ -120,21 +138,21 @@ def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Tens
     if isinstance(a, Tensor):
         x = a._node
         if x is None or a._view is not None:
-            return record(function, args, None, compute)
+            return record_operator(function, args, compute)
         a = a._value
     elif type(a) not in _NUMBERS:
-        return record(function, args, None, compute)
+        return record_operator(function, args, compute)
     if isinstance(b, Tensor):
         y = b._node
         if y is None or b._view is not None:
-            return record(function, args, None, compute)
+            return record_operator(function, args, compute)
         b = b._value
     elif type(b) not in _NUMBERS:
-        return record(function, args, None, compute)
+        return record_operator(function, args, compute)
     mode = MODE.get()
     needs = (x is not None and x.requires_grad) or (y is not None and y.requires_grad)
     if not needs or mode.tape is not None or not mode.grad:
-        return record(function, args, None, compute)
+        return record_operator(function, args, compute)
     try:
         value = compute(a, b)
     except (ValueError, TypeError) as error:
@@ -237,6 +255,13 @@ def _spare_memory(
     return value
 
 
+def _unreal(function: Function, value: Any) -> DtypeError:
+    return DtypeError(
+        f"gradients are those of real numbers, and {function_name(function)} of a tensor that "
+        f"carries one gives {value.dtype}\n{underline_frame(user_frame(3))}"
+    )
+
+
 def explained(
     function: Function, args: tuple[Any, ...], values: list[Any], error: Exception
 ) -> Exception:
@@ -259,3 +284,4 @@ def no_rule(function: Function, frame: FrameType | None) -> NoRuleError:
 
 Tensor._record = staticmethod(record)  # what the tensor's operators call
 Tensor._record_pair = staticmethod(record_pair)
+Tensor._record_operator = staticmethod(record_operator)

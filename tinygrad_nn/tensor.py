@@ -1,8 +1,8 @@
 """The tensor: a handle on a value and on the node that computed it.
 
 A handle may move: code in place (``t[i] = v``, ``t += u``) makes a new node and points the handle
-at it, so what was computed from the old value keeps the old value. What an operation does is recorded
-by ``recording.py``, which gives the tensor its ``_record``; NumPy's functions find their way there
+at it, so what was computed from the old value keeps the old value. Operations are recorded by
+``recording.py``, which gives the tensor its ``_record``; NumPy's functions find their way there
 through ``HANDLERS``, which ``protocol.py`` fills.
 
 Imports: node, inplace, operators, methods, rules (the registry).
@@ -212,6 +212,8 @@ class Tensor(InPlace, Operators, ArrayMethods):
     # --- NumPy's protocols --------------------------------------------------------------------
 
     __array_priority__ = 1000
+    _call_ufunc: Callable[..., Any]  # these two are given by protocol.py
+    _call_unknown: Callable[..., Any]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         _refuse_to_detach(self, "np.asarray(t), np.array([...]) and ndarray.dot(t)")
@@ -222,14 +224,14 @@ class Tensor(InPlace, Operators, ArrayMethods):
             if len(inputs) == 2 and ufunc in RULES:
                 return self._record_pair(ufunc, inputs, ufunc)
             return self._record(ufunc, inputs)
-        return HANDLERS[np.ufunc](ufunc, method, inputs, kwargs)
+        return self._call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if not kwargs and function in _REDUCE and len(args) == 1:
             return self._record(function, args, None, _REDUCE[function])
         handler = HANDLERS.get(function)
         if handler is None:
-            return HANDLERS[Any](function, args, kwargs)
+            return self._call_unknown(function, args, kwargs)
         return handler(*args, **kwargs)
 
     def __record__(self, function: Any, args: Any, kwargs: Any) -> Any:

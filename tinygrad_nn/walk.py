@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import NoRuleError
+from .errors import LinearAlgebraError, NoRuleError
 from .node import Guard, Node, describe, function_name, where
 from .rules.registry import RULES, Rule, Vjp
 from .tensor import Tensor, wrap
@@ -76,7 +76,10 @@ def walk(
                 continue
             if vjp is None:
                 raise _no_derivative(node, x)
-            gi = vjp(g, y, *args) if keywords is None else vjp(g, y, *args, **keywords)
+            try:
+                gi = vjp(g, y, *args) if keywords is None else vjp(g, y, *args, **keywords)
+            except np.linalg.LinAlgError as error:
+                raise _singular(node, error) from error
             if gi.shape != x.shape:
                 gi = unbroadcast(gi, x.shape)
             if gi.dtype is not x.dtype and gi.dtype != x.dtype:
@@ -168,6 +171,10 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if axes:
         g = g.sum(axis=axes, keepdims=True)
     return g if g.shape == shape else np.broadcast_to(g, shape)
+
+
+def _singular(node: Node, error: Exception) -> LinearAlgebraError:
+    return LinearAlgebraError(f"{error}, in the derivative of {describe(node)}\n{where(node)}")
 
 
 def _no_derivative(node: Node, x: Any) -> NoRuleError:

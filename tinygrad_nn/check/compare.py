@@ -59,17 +59,15 @@ def compare(f: Function, analytic: Function, *args: Any) -> Comparison:
         f: ``f(*args)`` is the loss, a single number, written with NumPy or tensors.
         analytic: the hand-derived gradients: ``analytic(*args)`` returns them in the structure of
             ``args[0]``, or returns ``(loss, gradients)``.
-        args: the first holds the parameters (a dict of arrays, one array, a tuple, nested); the
-            others are handed on.
+        args: the parameters (a dict of arrays, one array, a tuple, nested), then what is handed on.
 
     Returns:
-        A report, one row for each parameter: ``.ok``, ``.rows``, prints as a table,
-        ``.markdown()``.
+        A report that prints as a table, one row for each parameter; ``.ok``, ``.rows``.
 
     Raises:
         ShapeError: ``f`` returns something else than a single number.
         DtypeError: no parameter is floating-point.
-        DataError: a parameter holds NaN or infinity, or ``analytic`` returns nothing.
+        DataError: a parameter is not finite, or ``analytic`` returns nothing.
         GradientError: the loss is not finite, or another at every call.
 
     Warns:
@@ -92,9 +90,7 @@ def compare(f: Function, analytic: Function, *args: Any) -> Comparison:
     loss, gradients, notes = call_analytic(analytic, params, rest)
 
     value = float(point.value[0])
-    same = loss is None or bool(abs(loss - value) <= 1e-9 * (abs(loss) + abs(value)) + 1e-15)
-    if loss is not None and not same:
-        notes.append(f"the losses differ: f returns {number(value)}, analytic {number(loss)}")
+    mismatch = _loss_mismatch(value, loss)
     measure = _Measurements(point)
     named = dict(matched(params, gradients, prefix, flat=is_flat(params)))
     rows = []
@@ -111,7 +107,16 @@ def compare(f: Function, analytic: Function, *args: Any) -> Comparison:
         for name, (leaf, gradient) in named.items()
         if leaf is ABSENT
     ]
-    return Comparison(tuple(rows), value, loss, measure.method, tuple(notes), same)
+    return Comparison(tuple(rows), value, loss, measure.method, (*notes, *mismatch), not mismatch)
+
+
+def _loss_mismatch(value: float, analytic: float | None) -> list[str]:
+    """A note if both losses are known and not the same number."""
+    if analytic is None:
+        return []
+    if abs(analytic - value) <= 1e-9 * (abs(analytic) + abs(value)) + 1e-15:
+        return []
+    return [f"the losses differ: f returns {number(value)}, analytic {number(analytic)}"]
 
 
 def _in_float64(x: Any) -> Any:

@@ -5,8 +5,9 @@ nodes), ``dot`` (Graph -> DOT), ``engine`` (DOT -> picture), ``render`` (files a
 Imports: graph and what is below it, the packages graphviz and, in its own process, pygraphviz.
 """
 
+from ..errors import StyleError
 from .dot import to_dot
 from .render import mimebundle, render
-from .style import Style, StyleError
+from .style import Style
 
 __all__ = ["Style", "StyleError", "mimebundle", "render", "to_dot"]

@@ -6,11 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..errors import DataError, TinygradError
-
-
-class StyleError(TinygradError, TypeError):
-    """A style that pictures do not have."""
+from ..errors import DataError, StyleError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,11 @@ This module imports nothing of the package.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
+
+import numpy as np
 
 Vjp = Callable[..., Any]
 Function = Callable[..., Any]
@@ -59,7 +61,11 @@ class Rule:
     drop_output: bool = False
     view: bool = False
     residual: Function | None = None
-    special: bool = False
+    special: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        special = self.variadic is not None or self.alone is not None
+        object.__setattr__(self, "special", special)  # frozen otherwise
 
 
 RULES: dict[Function, Rule] = {}
@@ -93,16 +99,15 @@ def rule(
     """
     RULES[function] = Rule(
         vjps,
-        variadic,
-        packed,
-        alone,
-        in_place,
-        twice,
-        tuple(i for i in shape_only if i != OUTPUT),
-        OUTPUT in shape_only,
-        view,
-        residual,
-        special=variadic is not None or alone is not None,
+        variadic=variadic,
+        packed=packed,
+        alone=alone,
+        in_place=in_place,
+        twice=twice,
+        drop_inputs=tuple(i for i in shape_only if i != OUTPUT),
+        drop_output=OUTPUT in shape_only,
+        view=view,
+        residual=residual,
     )
 
 
@@ -124,7 +129,7 @@ def operation(function: Function) -> Function:
             record = getattr(type(a), "__record__", None)
             if record is not None:
                 return record(a, recorded, args, kwargs)
-        return function(*args, **kwargs)
+        return function(*(np.asarray(a) if type(a) is list else a for a in args), **kwargs)
 
     recorded.is_operation = True  # type: ignore[attr-defined]
     return recorded
