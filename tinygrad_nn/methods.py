@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as _np
@@ -16,6 +17,7 @@ class ArrayMethods:
     """The methods that a tensor shares with ndarray; see NumPy's documentation for each."""
 
     __slots__ = ()
+    _record: Callable[..., Any]
 
     def sum(self, axis: Any = None, *, keepdims: bool = False, **kwargs: Any) -> Any:
         """np.sum."""
@@ -143,7 +145,7 @@ class ArrayMethods:
 
     def copy(self) -> Any:
         """A tensor of its own, through which the gradient flows."""
-        return np.positive(self)
+        return self._record(np.positive, (self,), None, lambda x: x.copy())
 
     def astype(self, dtype: Any) -> Any:
         """np.astype: the same values in another floating-point dtype."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import composed
-from .composed.table import arrayed, given, refuse
+from .composed.table import VIEWING, arrayed, given, refuse
 from .errors import (
     DataError,
     DetachError,
@@ -303,6 +303,13 @@ def _flip(m: Any, axis: Any = None) -> Any:
     return record(np.flip, (m,) if axis is None else (m, _axes(axis)))
 
 
+@handles(np.diagonal)
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    given = {"offset": (offset, 0), "axis1": (axis1, 0), "axis2": (axis2, 1)}
+    keywords = {name: operator.index(x) for name, (x, default) in given.items() if x != default}
+    return record(np.diagonal, (a,), keywords or None)
+
+
 @handles(np.roll)
 def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
     shift = _axes(shift.tolist() if isinstance(shift, np.ndarray) else shift)
@@ -444,7 +451,7 @@ def _composed(function: Any, composition: Handler) -> Handler:
             arrays = [a for a in leaves([args, kwargs]) if isinstance(a, (Tensor, np.ndarray))]
             values = list(map(_value, arrays))
             raise explained(function, tuple(arrays), values, error) from error
-        if function not in _VIEWING:
+        if function not in VIEWING:
             result = map_leaves(_owned(leaves([args, kwargs])), result)
         return result if out is None else deliver(result, out, function_name(function))
 
@@ -466,16 +473,6 @@ def _owned(args: list[Any]) -> Callable[[Any], Any]:
         return result
 
     return own
-
-
-#: The composed functions that give views in NumPy too.
-_VIEWING = frozenset((
-    np.atleast_1d, np.atleast_2d, np.atleast_3d, np.array_split, np.broadcast_arrays, np.diag,
-    np.diagonal, np.dsplit, np.expand_dims, np.fliplr, np.flipud, np.hsplit, np.linalg.diagonal,
-    np.linalg.matrix_transpose, np.matrix_transpose, np.moveaxis, np.ravel, np.real, np.rollaxis,
-    np.rot90, np.split, np.squeeze, np.swapaxes, np.vsplit,
-    *(f for f in [getattr(np, "unstack", None)] if f is not None),
-))  # fmt: skip
 
 
 def _fill_tables() -> None:

@@ -293,6 +293,10 @@ def _names(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
             yield from _assigned(target, value)
         case ast.AugAssign(target=target):  # its operation has the span of the whole statement
             yield from _assigned(target, node)
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values):
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield value, key.value
         case ast.Subscript(value=changed, ctx=ast.Store()):  # and storing has that of the target
             yield from _assigned(changed, node)
 

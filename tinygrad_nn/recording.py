@@ -67,7 +67,7 @@ def record(
     t._value = value
     t._view = None
     t._node = None
-    if carriers and mode.grad and value.dtype.kind not in "fbiu":
+    if carriers and mode.grad and not _is_real(value):
         raise _unreal(function, value)
     if mode.tape is not None:
         t._node = _traced(mode.tape, function, rule, values, inputs, keywords, value, carriers)
@@ -255,10 +255,16 @@ def _spare_memory(
     return value
 
 
+def _is_real(value: Any) -> bool:
+    dtype = getattr(value, "dtype", None)  # an object array's sum is no array
+    return dtype is not None and dtype.kind in "fbiu"
+
+
 def _unreal(function: Function, value: Any) -> DtypeError:
     return DtypeError(
         f"gradients are those of real numbers, and {function_name(function)} of a tensor that "
-        f"carries one gives {value.dtype}\n{underline_frame(user_frame(3))}"
+        f"carries one gives {getattr(value, 'dtype', type(value).__name__)}\n"
+        f"{underline_frame(user_frame(3))}"
     )
 
 

@@ -36,8 +36,8 @@ def test_the_text_is_a_python_function_with_types() -> None:
         "def loss(x: float64[2, 3]):\n"
         "    W: float64[3, 1] = constant(array([[1.0], [2.0], [3.0]], 'float64'))\n"
         "    h: float64[2, 1] = np.matmul(x, W)\n"
-        "    t1: float64[1, 1] = np.sum(h, axis=0, keepdims=True)\n"
-        "    return {'loss': t1, 'h': (h, None)}"
+        "    loss: float64[1, 1] = np.sum(h, axis=0, keepdims=True)\n"
+        "    return {'loss': loss, 'h': (h, None)}"
     )
 
 

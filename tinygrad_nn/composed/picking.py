@@ -118,18 +118,6 @@ def _pad_pairs(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in np.broadcast_to(pad_width, (ndim, 2))]
 
 
-@composes(np.diagonal)
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonals of the matrices that two axes make, along the last axis; a pick of entries."""
-    if a.ndim < 2:
-        raise ValueError("diag requires an array of at least two dimensions")
-    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
-    rows, columns = a.shape[-2:]
-    n = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    i = np.arange(n)
-    return getitem(a, Ellipsis, i - min(offset, 0), i + max(offset, 0))
-
-
 @composes(np.trace)
 def trace(
     a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None

@@ -17,6 +17,16 @@ Composition = Callable[..., Any]
 TABLE: dict[Any, Composition] = {}
 
 
+#: The composed functions that give views in NumPy too.
+VIEWING = frozenset((
+    np.atleast_1d, np.atleast_2d, np.atleast_3d, np.array_split, np.broadcast_arrays, np.diag,
+    np.diagonal, np.dsplit, np.expand_dims, np.fliplr, np.flipud, np.hsplit, np.linalg.diagonal,
+    np.linalg.matrix_transpose, np.matrix_transpose, np.moveaxis, np.ravel, np.real, np.rollaxis,
+    np.rot90, np.split, np.squeeze, np.swapaxes, np.vsplit,
+    *(f for f in [getattr(np, "unstack", None)] if f is not None),
+))  # fmt: skip
+
+
 def composes(*functions: Any) -> Callable[[Composition], Composition]:
     """Register the decorated function as the composition of NumPy's ``functions``."""
 

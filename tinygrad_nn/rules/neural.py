@@ -62,6 +62,8 @@ def cross_entropy(scores: Any, labels: Any) -> Any:
     Returns:
         A scalar. Its derivative with respect to ``scores`` is (softmax - onehot) / N.
     """
+    if np.min(labels) < 0:  # NumPy would count it from the end; a too large one it refuses itself
+        raise IndexError(f"labels are class indices from 0 on, not {np.min(labels)}")
     return _cross_entropy_forward(scores, labels)[0]
 
 

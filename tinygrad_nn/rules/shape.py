@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .indexing import scatter_add
 from .registry import OUTPUT, constant, rule
 
 SHAPES = (0, OUTPUT)
@@ -36,6 +37,17 @@ rule(
     lambda g, y, x, dtype: g,  # the walk casts it back to x's dtype
     shape_only=SHAPES,
 )
+
+
+def _diagonal(g: Any, y: Any, x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """G on the diagonals of zeros."""
+    matrices = np.moveaxis(np.empty(x.shape, np.bool_), (axis1, axis2), (-2, -1)).shape
+    i = np.arange(g.shape[-1])
+    on_diagonals = scatter_add(g, matrices, Ellipsis, i + max(-offset, 0), i + max(offset, 0))
+    return np.moveaxis(on_diagonals, (-2, -1), (axis1, axis2))
+
+
+rule(np.diagonal, _diagonal, shape_only=SHAPES, view=True)
 
 
 def inverse_axes(axes: Any, ndim: int) -> tuple[int, ...] | None:
