@@ -421,8 +421,7 @@ def _writing(function: Any) -> Handler:
 @handles(np.copyto)
 def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     if not isinstance(dst, Tensor):
-        np.copyto(dst, np.asarray(src), casting, np.asarray(where))
-        return
+        return np.copyto(dst, np.asarray(src), casting, np.asarray(where))
     refuse("copyto", casting=None if casting == "same_kind" else casting)
     dst[...] = src if where is True else np.where(where, src, dst)
 
@@ -466,9 +465,9 @@ def _owned(args: list[Any]) -> Callable[[Any], Any]:
     """
 
     def own(result: Any) -> Any:
+        if any(result is a for a in args):
+            return +result
         if isinstance(result, Tensor):
-            if any(result is a for a in args):
-                return +result
             result._view = None
         return result
 
