@@ -67,7 +67,7 @@ def record(
     t._value = value
     t._view = None
     t._node = None
-    if carriers and mode.grad and not _is_real(value):
+    if care and carriers and mode.grad and not _is_real(value):
         raise _unreal(function, value)
     if mode.tape is not None:
         t._node = _traced(mode.tape, function, rule, values, inputs, keywords, value, carriers)
@@ -87,7 +87,8 @@ def record(
 def _unpack(args: tuple[Any, ...]) -> tuple[list[Any], list[Any], int, bool]:
     """The arguments' values and nodes, how many carry a gradient, and whether to take care.
 
-    Care is needed where a constant must be protected, or a large value need not be kept.
+    Care is needed where a constant must be protected (or is no real number), or a large value need
+    not be kept.
     """
     values: list[Any] = []
     inputs: list[Any] = []
@@ -113,7 +114,7 @@ def _unpack(args: tuple[Any, ...]) -> tuple[list[Any], list[Any], int, bool]:
                 a = np.asarray(a)
             values.append(a)
             inputs.append(None)
-            if type(a) is np.ndarray:
+            if type(a) not in _NUMBERS:
                 care = True
     return values, inputs, carriers, care
 
@@ -187,12 +188,12 @@ def _node(
     node.requires_grad = requires_grad
     node.order = next(ORDER) if requires_grad else 0
     frame: FrameType | None = sys._getframe(3)
-    if is_internal(frame.f_code.co_filename):  # type: ignore[union-attr]
+    code = frame.f_code  # type: ignore[union-attr]
+    if is_internal(code.co_filename):
         frame = user_frame(4)
-    if frame is None:
-        node.code, node.offset = None, 0
-    else:
-        node.code, node.offset = frame.f_code, frame.f_lasti
+        code = frame.f_code if frame is not None else None  # type: ignore[assignment]
+    node.code = code
+    node.offset = 0 if frame is None else frame.f_lasti
     return node
 
 

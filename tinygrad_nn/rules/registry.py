@@ -138,3 +138,8 @@ def operation(function: Function) -> Function:
 def plain(function: Function) -> Function:
     """An operation's own function, which hands nothing on: for values known to be arrays."""
     return getattr(function, "__wrapped__", function)
+
+
+def spread(number: Any, shape: tuple[int, ...]) -> Any:
+    """np.broadcast_to of a NumPy number, several times faster: read-only, and no larger than it."""
+    return np.ndarray(shape, number.dtype, number, 0, (0,) * len(shape))
