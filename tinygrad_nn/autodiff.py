@@ -234,6 +234,7 @@ def value_and_grad(f: Function, argnums: Any = 0, has_aux: bool = False) -> Func
         >>> value_and_grad(lambda x: x * x)(3.0)
         (np.float64(9.0), np.float64(6.0))
     """
+    _check_callable(f)
     single, positions = _positions(argnums)
 
     @wraps(f)
@@ -305,6 +306,14 @@ def _scalar(out: Any, f: Function, has_aux: bool) -> Any:
         "  reduce it (.sum(), .mean()), or use tg.jacobian or tg.vjp\n"
         f"{underline_frame(user_frame(2))}"
     )
+
+
+def _check_callable(f: Any) -> None:
+    if not callable(f):
+        raise DtypeError(
+            f"grad takes a function, not its value ({type(f).__name__}): write tg.grad(f)(x), or "
+            f"loss.backward()\n{underline_frame(user_frame(2))}"
+        )
 
 
 def _name(f: Function) -> str:

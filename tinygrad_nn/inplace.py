@@ -19,13 +19,13 @@ import numpy as np
 
 from .errors import DtypeError, InPlaceError, ShapeError
 from .node import (
-    LARGE,
     MODE,
     Leaf,
     Node,
     assigned_name,
     function_name,
     leaf,
+    stand_in,
     underline_frame,
     user_frame,
 )
@@ -143,6 +143,12 @@ class InPlace:
             return
         compute = _write_here if self._is_unshared(value) else plain(setitem)
         new = self._record(setitem, (self, value, *as_index(index)), None, compute)
+        node = new._node
+        if node is not None and node.function is setitem and MODE.get().tape is None:
+            # Its rules read shapes only. Kept values, even small ones, would make filling an array
+            # of n entries one by one cost n copies of it.
+            spare = stand_in(new._value) if isinstance(new._value, np.ndarray) else new._value
+            node.arguments, node.value = (spare, *node.arguments[1:]), spare
         self._assign(new)
 
     def _is_here_already(self, value: Any, index: tuple[Any, ...]) -> bool:
@@ -246,7 +252,6 @@ class InPlace:
             and isinstance(self._value, np.ndarray)
             and self._value.flags.owndata
             and MODE.get().tape is None
-            and (self._value.nbytes > LARGE or not getattr(value, "requires_grad", False))
         )
 
     # --- data -------------------------------------------------------------------------------------

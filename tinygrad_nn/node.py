@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import sys
 from contextvars import ContextVar, Token
 from functools import cache, lru_cache, wraps
@@ -302,6 +303,12 @@ def assigned_name(frame: FrameType | None) -> str | None:
         return None
     found = _place(frame.f_code, frame.f_lasti)
     return found.name or next(iter(found.operands), None)
+
+
+def called_name(frame: FrameType) -> str | None:
+    """The function that the expression in ``frame`` calls (``math.exp``), if it is a call."""
+    found = re.match(r"([\w.]+)\(", _place(frame.f_code, frame.f_lasti).expression)
+    return found.group(1) if found else None
 
 
 def _place(code: CodeType, offset: int) -> Any:

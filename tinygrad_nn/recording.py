@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -188,10 +188,10 @@ def _node(
     node.requires_grad = requires_grad
     node.order = next(ORDER) if requires_grad else 0
     frame: FrameType | None = sys._getframe(3)
-    code = frame.f_code  # type: ignore[union-attr]
-    if is_internal(code.co_filename):
+    code: CodeType | None = frame.f_code  # type: ignore[union-attr]
+    if is_internal(code.co_filename):  # type: ignore[union-attr]
         frame = user_frame(4)
-        code = frame.f_code if frame is not None else None  # type: ignore[assignment]
+        code = frame.f_code if frame is not None else None
     node.code = code
     node.offset = 0 if frame is None else frame.f_lasti
     return node

@@ -22,7 +22,7 @@ import numpy as np
 from .errors import DetachError, DtypeError, ShapeError
 from .inplace import InPlace, View
 from .methods import ArrayMethods
-from .node import MODE, Node, leaf, underline_frame, user_frame
+from .node import MODE, Leaf, Node, called_name, leaf, underline_frame, user_frame
 from .operators import Operators
 from .rules.registry import RULES, Function, plain
 
@@ -142,6 +142,10 @@ class Tensor(InPlace, Operators, ArrayMethods):
         """The transpose of each matrix of a stack."""
         return np.matrix_transpose(self)
 
+    def _is_parameter(self) -> bool:
+        """Whether this is a leaf of the user's, and not an argument under a transform."""
+        return isinstance(self._node, Leaf) and self._node.handle is not None
+
     def detach(self) -> Tensor:
         """The same value in a tensor that carries no gradient."""
         value = self._current()
@@ -191,11 +195,11 @@ class Tensor(InPlace, Operators, ArrayMethods):
         return bool(_single(self, "bool(), `if` or `and`"))
 
     def __float__(self) -> float:
-        _refuse_to_store(self)
+        _refuse_to_convert(self)
         return float(_single(self, "float()"))
 
     def __int__(self) -> int:
-        _refuse_to_store(self)
+        _refuse_to_convert(self)
         return int(_single(self, "int()"))
 
     def __index__(self) -> int:
@@ -205,6 +209,14 @@ class Tensor(InPlace, Operators, ArrayMethods):
         return bool(np.any(self._current() == getattr(item, "_value", item)))
 
     __hash__ = object.__hash__
+
+    def __copy__(self) -> Any:
+        if self.requires_grad and not self._is_parameter():
+            return self.copy()  # the gradient flows through it
+        return _rebuild(*self.__reduce__()[1])
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.__copy__()
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), np.array(self._current()), self.requires_grad, self.name)
@@ -342,12 +354,23 @@ def _refuse_to_detach(t: Tensor, how: str) -> None:
 _STORE = dis.opmap["STORE_SUBSCR"]
 
 
-def _refuse_to_store(t: Tensor) -> None:
-    """Raise if the number is asked for by ``X[i] = t``, which NumPy carries out as float(t)."""
-    if t.requires_grad:
-        frame = sys._getframe(2)
-        if frame.f_code.co_code[frame.f_lasti] == _STORE:
-            _refuse_to_detach(t, "X[i] = t, with a plain array X,")
+def _refuse_to_convert(t: Tensor) -> None:
+    """Raise if the number is not asked for in so many words, but on the way into something else.
+
+    ``X[i] = t`` and ``math.exp(t)`` both call float(t), and would lose the gradient.
+    """
+    if not t.requires_grad:
+        return
+    frame = sys._getframe(2)
+    if frame.f_code.co_code[frame.f_lasti] == _STORE:
+        _refuse_to_detach(t, "X[i] = t, with a plain array X,")
+    called = called_name(frame)
+    if called is not None and called.rpartition(".")[2] not in _CONVERSIONS:
+        _refuse_to_detach(t, f"{called}(t) takes a Python number: it")
+
+
+#: Calls that are meant to give a Python number, or a truth value.
+_CONVERSIONS = frozenset(("float", "int", "round", "complex", "bool", "isnan", "isinf", "isfinite"))
 
 
 def _rebuild(kind: type[Tensor], value: Any, requires_grad: bool, name: str | None) -> Tensor:

@@ -69,6 +69,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     (i,) = axes_of(y, axis)
     if x is not None:
         x = arrayed(x)
+        if x.ndim > y.ndim:
+            y = np.broadcast_to(y, np.broadcast_shapes(x.shape, y.shape))
+            (i,) = axes_of(y, axis)
         dx = np.diff(x) if x.ndim == 1 else np.diff(x, axis=axis)
         if dx.ndim == 1:
             dx = np.reshape(dx, (-1,) + (1,) * (y.ndim - 1 - i))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import NoRuleError
-from ..rules.indexing import getitem
+from ..rules.indexing import getitem, scatter_add
 from .table import along, arrayed, composes, refuse
 
 
@@ -116,6 +116,16 @@ def _pad_pairs(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
         widths = {axis % ndim: width for axis, width in pad_width.items()}
         pad_width = [np.broadcast_to(widths.get(i, 0), 2) for i in range(ndim)]
     return [(int(a), int(b)) for a, b in np.broadcast_to(pad_width, (ndim, 2))]
+
+
+@composes(np.bincount)
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """How often each number occurs, or the sum of the weights at its places."""
+    x = arrayed(x)
+    shape = np.bincount(getattr(x, "_value", x), minlength=minlength).shape
+    if weights is None:
+        return scatter_add(np.ones(x.shape, np.intp), shape, x)
+    return scatter_add(np.astype(arrayed(weights), np.float64), shape, x)  # as NumPy does
 
 
 @composes(np.trace)

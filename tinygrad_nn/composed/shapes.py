@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from .table import TABLE, arrayed, axes_of, composes
+from .table import TABLE, arrayed, axes_of, composes, refuse
 
 
 @composes(np.ravel)
@@ -160,3 +160,12 @@ def tile(A: Any, reps: Any) -> Any:
 
 TABLE[np.flipud] = lambda m: np.flip(m, 0)
 TABLE[np.fliplr] = lambda m: np.flip(m, 1)
+
+
+@composes(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, **rest: Any) -> Any:
+    """One value spread over the shape of ``a``."""
+    rest = {name: value for name, value in rest.items() if name not in ("order", "subok")}
+    refuse("full_like", **rest)
+    fill = arrayed(fill_value).astype(a.dtype if dtype is None else dtype)
+    return np.zeros_like(a, dtype=fill.dtype, shape=shape) + fill

@@ -83,4 +83,4 @@ def _stack(argnum: int, g: Any, y: Any, *arrays: Any, axis: int = 0) -> Any:
 rule(np.concatenate, variadic=_concatenate, packed=True, shape_only=(OUTPUT,))
 rule(np.stack, variadic=_stack, packed=True, shape_only=(OUTPUT,))
 
-constant(np.zeros_like, np.ones_like, np.empty_like, np.full_like)
+constant(np.zeros_like, np.ones_like, np.empty_like)
