@@ -195,3 +195,13 @@ def test_the_drawing_example_prints_and_draws_the_graph(tmp_path):
     out = run_example("draw_a_graph.py", path)
     assert "h: float64[5, 2] = np.add(t1, b)" in out
     assert "error" in "".join(ElementTree.parse(path).getroot().itertext())
+
+
+def test_the_three_ways_agree_for_every_parameter():
+    out = run_example("compare_three_ways.py")
+    assert [line.split()[0] for line in out.splitlines() if line.endswith("agree")] == [
+        "W1",
+        "b1",
+        "W2",
+        "b2",
+    ]
