@@ -289,6 +289,7 @@ def test_a_function_of_python_numbers_does_not_lose_the_gradient(f: Any) -> None
     with pytest.raises(DetachError, match=r"math\.exp\(t\)"):
         math.exp(t)
     assert (float(t), math.isnan(t), round(float(t)), f"{t:.1f}") == (2.0, False, 2, "2.0")
+    assert list(map(float, [t, t])) == [2.0, 2.0]
 
 
 def test_a_copied_parameter_gets_a_gradient_of_its_own() -> None:

@@ -305,10 +305,10 @@ def assigned_name(frame: FrameType | None) -> str | None:
     return found.name or next(iter(found.operands), None)
 
 
-def called_name(frame: FrameType) -> str | None:
-    """The function that the expression in ``frame`` calls (``math.exp``), if it is a call."""
-    found = re.match(r"([\w.]+)\(", _place(frame.f_code, frame.f_lasti).expression)
-    return found.group(1) if found else None
+def called_expression(frame: FrameType) -> str | None:
+    """The expression that runs in ``frame``, if it is a call: ``math.exp(t)``."""
+    expression: str = _place(frame.f_code, frame.f_lasti).expression
+    return expression if re.match(r"[\w.]+\(", expression) else None
 
 
 def _place(code: CodeType, offset: int) -> Any:

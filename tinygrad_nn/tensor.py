@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dis
 import operator
+import re
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ import numpy as np
 from .errors import DetachError, DtypeError, ShapeError
 from .inplace import InPlace, View
 from .methods import ArrayMethods
-from .node import MODE, Leaf, Node, called_name, leaf, underline_frame, user_frame
+from .node import MODE, Leaf, Node, called_expression, leaf, underline_frame, user_frame
 from .operators import Operators
 from .rules.registry import RULES, Function, plain
 
@@ -364,12 +365,12 @@ def _refuse_to_convert(t: Tensor) -> None:
     frame = sys._getframe(2)
     if frame.f_code.co_code[frame.f_lasti] == _STORE:
         _refuse_to_detach(t, "X[i] = t, with a plain array X,")
-    called = called_name(frame)
-    if called is not None and called.rpartition(".")[2] not in _CONVERSIONS:
-        _refuse_to_detach(t, f"{called}(t) takes a Python number: it")
+    call = called_expression(frame)
+    if call is not None and _CONVERSIONS.isdisjoint(re.findall(r"\w+", call)):
+        _refuse_to_detach(t, f"{call.partition('(')[0]}(t) takes a Python number: it")
 
 
-#: Calls that are meant to give a Python number, or a truth value.
+#: Words of a call that is meant to give a Python number, or a truth value.
 _CONVERSIONS = frozenset(("float", "int", "round", "complex", "bool", "isnan", "isinf", "isfinite"))
 
 
