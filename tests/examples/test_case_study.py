@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -168,7 +169,10 @@ def test_a_missing_package_is_told_in_one_line_with_the_way_out(package):
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_an_interrupt_ends_with_status_130_and_no_traceback(tmp_path):
     command = [sys.executable, str(SCRIPT), "--out", str(tmp_path / "out")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # A job in a shell's background inherits an ignored SIGINT; a person at a terminal does not.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, preexec_fn=heed, **pipes) as child:
         child.stdout.readline()
         child.stdout.readline()
         time.sleep(0.2)
