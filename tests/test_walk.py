@@ -76,3 +76,10 @@ def test_x_times_x_counts_both_sides(large):
     np.testing.assert_allclose(tg.grad(lambda x: np.sum(x * x * x))(x), 3 * x * x)
     v = np.cos(x)
     np.testing.assert_allclose(tg.hvp(lambda x: np.sum(x * x * x), x, v), 6 * x * v)
+
+
+@pytest.mark.parametrize("join", [np.concatenate, np.stack, np.hstack])
+def test_many_arrays_joined_each_get_their_part(join):
+    p = tg.Parameter(np.ones(3))
+    join([p * float(i) for i in range(5000)]).sum().backward()
+    np.testing.assert_array_equal(p.grad, np.full(3, 4999 * 2500.0))

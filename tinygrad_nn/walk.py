@@ -59,14 +59,17 @@ def walk(
             if function is None:
                 continue
         rule = RULES[function]
-        vjps = _vjps(rule, node) if rule.special or len(rule.vjps) < len(inputs) else rule.vjps
+        special = rule.special or len(rule.vjps) < len(inputs)
+        vjps = _vjps(rule, node) if special else rule.vjps
         if rule.in_place is not None and vjps is rule.alone and not lift and _is_private(g):
             vjps = rule.in_place
         if rule.twice is not None and inputs[0] is inputs[1]:
             vjps, inputs = (rule.twice,), inputs[:1]
         if lift:
             args, y = _lifted(node)
-        keywords = node.keywords
+        given, keywords = args, node.keywords
+        if rule.packed:
+            vjps, given, keywords = _unpacked(rule, g, y, args, keywords), (), None
         for vjp, parent, x in zip(vjps, inputs, args):  # a residual may follow
             if parent is None:
                 continue
@@ -77,7 +80,7 @@ def walk(
             if vjp is None:
                 raise _no_derivative(node, x)
             try:
-                gi = vjp(g, y, *args) if keywords is None else vjp(g, y, *args, **keywords)
+                gi = vjp(g, y, *given) if keywords is None else vjp(g, y, *given, **keywords)
             except np.linalg.LinAlgError as error:
                 raise _singular(node, error) from error
             if gi.shape != x.shape:
@@ -95,12 +98,22 @@ def walk(
 def _vjps(rule: Rule, node: Node) -> Sequence[Vjp | None]:
     """The rules for a node's arguments, where it takes a look at the arguments to tell."""
     n = len(node.inputs)
+    if rule.packed:
+        return ()  # see _unpacked
     if rule.variadic is not None:
         return [partial(rule.variadic, argnum) for argnum in range(n)]
     carriers = sum(isinstance(i, Node) and i.requires_grad for i in node.inputs)
     if rule.alone is not None and carriers == 1:
         return rule.alone
     return rule.vjps + (None,) * (n - len(rule.vjps))
+
+
+def _unpacked(
+    rule: Rule, g: Any, y: Any, args: tuple[Any, ...], keywords: dict[str, Any] | None
+) -> list[Vjp]:
+    """The rules of a function of many arguments, worked out together in one pass over them."""
+    gradients = rule.variadic(g, y, *args, **(keywords or {}))  # type: ignore[misc]
+    return [lambda g, y, gi=gi: gi for gi in gradients]
 
 
 def _lifted(node: Node) -> tuple[tuple[Any, ...], Tensor]:

@@ -37,7 +37,9 @@ class Rule:
             where an argument has no derivative (an index, a condition).
         variadic: one function ``(argnum, g, y, *arguments, **keywords)`` that serves any argument,
             for functions that take any number of them; ``vjps`` is then empty.
-        packed: the function takes its arguments as one sequence (``np.concatenate``).
+        packed: the function takes its arguments as one sequence (``np.concatenate``), and
+            ``variadic`` is one function ``(g, y, *arguments, **keywords)`` that gives the gradients
+            for all of them at once.
         alone: the rules to use when only one argument carries a gradient (ties of ``np.maximum``);
             they read no value of that argument.
         in_place: as ``alone``, but writing the result into ``g``, an array that nobody else sees.

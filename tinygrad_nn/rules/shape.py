@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -62,22 +63,22 @@ def _negative(shift: Any) -> Any:
     return tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
 
 
-def _concatenate(argnum: int, g: Any, y: Any, *arrays: Any, axis: int | None = 0) -> Any:
-    """The slice of g that came from this array."""
-    x = arrays[argnum]
-    if axis is None:
-        start = sum(a.size for a in arrays[:argnum])
-        return np.reshape(g[start : start + x.size], x.shape)
-    start = sum(a.shape[axis] for a in arrays[:argnum])
-    where = [slice(None)] * g.ndim
-    where[axis] = slice(start, start + x.shape[axis])
-    return g[tuple(where)]
-
-
-def _stack(argnum: int, g: Any, y: Any, *arrays: Any, axis: int = 0) -> Any:
+def _concatenate(g: Any, y: Any, *arrays: Any, axis: int | None = 0) -> list[Any]:
+    """For each array the slice of g that came from it."""
+    lengths = [a.size if axis is None else a.shape[axis] for a in arrays]
     where: list[Any] = [slice(None)] * g.ndim
-    where[axis] = argnum
-    return g[tuple(where)]
+    slices = []
+    for stop, length in zip(itertools.accumulate(lengths), lengths, strict=True):
+        where[axis or 0] = slice(stop - length, stop)
+        slices.append(g[tuple(where)])
+    if axis is None:
+        return [np.reshape(s, a.shape) for s, a in zip(slices, arrays, strict=True)]
+    return slices
+
+
+def _stack(g: Any, y: Any, *arrays: Any, axis: int = 0) -> list[Any]:
+    rows = np.moveaxis(g, axis, 0)
+    return [rows[i] for i in range(len(arrays))]
 
 
 rule(np.concatenate, variadic=_concatenate, packed=True, shape_only=(OUTPUT,))
