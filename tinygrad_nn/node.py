@@ -305,10 +305,16 @@ def assigned_name(frame: FrameType | None) -> str | None:
     return found.name or next(iter(found.operands), None)
 
 
-def called_expression(frame: FrameType) -> str | None:
-    """The expression that runs in ``frame``, if it is a call: ``math.exp(t)``."""
-    expression: str = _place(frame.f_code, frame.f_lasti).expression
-    return expression if re.match(r"[\w.]+\(", expression) else None
+def called_function(frame: FrameType) -> Any:
+    """What the expression that runs in ``frame`` calls by its name; None if that is not known."""
+    named = re.match(r"([\w.]+)\s*\(", _place(frame.f_code, frame.f_lasti).expression)
+    if named is None:
+        return None
+    first, *rest = named.group(1).split(".")
+    found = frame.f_locals.get(first, frame.f_globals.get(first))
+    for attribute in rest:
+        found = getattr(found, attribute, None)
+    return found
 
 
 def _place(code: CodeType, offset: int) -> Any:

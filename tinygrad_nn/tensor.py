@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dis
 import operator
-import re
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ import numpy as np
 from .errors import DetachError, DtypeError, ShapeError
 from .inplace import InPlace, View
 from .methods import ArrayMethods
-from .node import MODE, Leaf, Node, called_expression, leaf, underline_frame, user_frame
+from .node import MODE, Leaf, Node, called_function, leaf, underline_frame, user_frame
 from .operators import Operators
 from .rules.registry import RULES, Function, plain
 
@@ -365,13 +364,13 @@ def _refuse_to_convert(t: Tensor) -> None:
     frame = sys._getframe(2)
     if frame.f_code.co_code[frame.f_lasti] == _STORE:
         _refuse_to_detach(t, "X[i] = t, with a plain array X,")
-    call = called_expression(frame)
-    if call is not None and _CONVERSIONS.isdisjoint(re.findall(r"\w+", call)):
-        _refuse_to_detach(t, f"{call.partition('(')[0]}(t) takes a Python number: it")
+    called = called_function(frame)
+    if getattr(called, "__module__", None) == "math" and called.__name__ not in _FLAT:
+        _refuse_to_detach(t, f"math.{called.__name__}(t) takes a Python number: it")
 
 
-#: Words of a call that is meant to give a Python number, or a truth value.
-_CONVERSIONS = frozenset(("float", "int", "round", "complex", "bool", "isnan", "isinf", "isfinite"))
+#: Functions of the math module that are constant almost everywhere.
+_FLAT = frozenset(("ceil", "floor", "isclose", "isfinite", "isinf", "isnan", "trunc"))
 
 
 def _rebuild(kind: type[Tensor], value: Any, requires_grad: bool, name: str | None) -> Tensor:

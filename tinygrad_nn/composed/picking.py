@@ -122,10 +122,15 @@ def _pad_pairs(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """How often each number occurs, or the sum of the weights at its places."""
     x = arrayed(x)
+    if x.dtype == np.bool_:
+        x = x.astype(np.intp)  # else they would be a mask
     shape = np.bincount(getattr(x, "_value", x), minlength=minlength).shape
     if weights is None:
         return scatter_add(np.ones(x.shape, np.intp), shape, x)
-    return scatter_add(np.astype(arrayed(weights), np.float64), shape, x)  # as NumPy does
+    weights = arrayed(weights)
+    if weights.shape != x.shape:
+        raise ValueError("The weights and list don't have the same length.")
+    return scatter_add(np.astype(weights, np.float64), shape, x)  # as NumPy does
 
 
 @composes(np.trace)

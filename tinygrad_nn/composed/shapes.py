@@ -168,4 +168,6 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, **r
     rest = {name: value for name, value in rest.items() if name not in ("order", "subok")}
     refuse("full_like", **rest)
     fill = arrayed(fill_value).astype(a.dtype if dtype is None else dtype)
-    return np.zeros_like(a, dtype=fill.dtype, shape=shape) + fill
+    out = np.zeros_like(a, dtype=fill.dtype, shape=shape)
+    out[...] = fill
+    return out
