@@ -7,14 +7,8 @@ Beside it stands softmax_classifier_analytic.py, the same with its gradients der
 import numpy as np
 
 import tinygrad_nn as tg
-from models.classifier import Classifier
 from models.l2 import factor
-
-
-def forward(params, X):
-    """Return the scores of the classes, shape (N, C)."""
-    scores = X @ params["W"] + params["b"]
-    return scores
+from models.linear import LinearClassifier, forward
 
 
 def loss(params, X, y, reg=0.0, l2="half"):
@@ -26,13 +20,7 @@ def loss(params, X, y, reg=0.0, l2="half"):
     return loss
 
 
-class SoftmaxClassifier(Classifier):
-    """The classifier with its parameters: `weight_scale` times a normal draw, zero biases."""
+class SoftmaxClassifier(LinearClassifier):
+    """The classifier with its parameters."""
 
-    forward = staticmethod(forward)
     objective = staticmethod(loss)
-
-    def __init__(self, input_size, num_classes, weight_scale=0.01, l2="half", rng=None):
-        randn = (np.random if rng is None else rng).randn
-        params = {"W": weight_scale * randn(input_size, num_classes), "b": np.zeros(num_classes)}
-        super().__init__(params, l2)
