@@ -100,35 +100,38 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         array([1., 0.])
     """
     # The pullback may be called later, when the caller's arrays are others, and so may hold others.
-    out, pullback, _ = _vjp(f, tree.map_leaves(_copied, primals))
-    return tree.map_leaves(_copied, out), pullback
+    inner = derivatives_recorded()
+    inputs, nodes = _inputs(tree.map_leaves(_copied, primals))
+    with transforming():
+        out = f(*inputs)
+    results = tree.map_leaves(_as_tensor, out)
+
+    def pullback(cotangent: Any) -> Any:
+        lift = derivatives_recorded()
+        seeds = _cotangents(results, cotangent, lift)
+        return _pulled([(t, s) for t, s in seeds if t.requires_grad], inputs, nodes, lift)
+
+    if not inner:
+        results_outside = tree.map_leaves(_plain, results)
+        return tree.map_leaves(_copied, results_outside), pullback
+    return results, pullback
 
 
 def _copied(x: Any) -> Any:
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
-def _vjp(f: Function, primals: Any, has_aux: bool = False) -> tuple[Any, Function, Any]:
-    inner = derivatives_recorded()
+def _inputs(primals: Any) -> tuple[Any, list[Any]]:
+    """The arguments as tensors to differentiate with respect to, and the nodes of those."""
     starts = [_input(x) for x in tree.leaves(primals)]
-    inputs = tree.fill(primals, iter(starts))
-    nodes: list[Any] = [t._node for t in starts]
-    with transforming():
-        out = f(*inputs)
-    out, aux = out if has_aux else (out, None)
-    results = tree.map_leaves(_as_tensor, out)
+    return tree.fill(primals, iter(starts)), [t._node for t in starts]
 
-    def pullback(cotangent: Any) -> Any:
-        lift = derivatives_recorded()
-        seeds = _cotangents(results, cotangent, lift)
-        roots = [(t._node, s) for t, s in seeds if t._node is not None and t.requires_grad]
-        grads = walk(roots, nodes, lift)
-        finish = _lifted if lift else _finished
-        return tree.fill(inputs, iter([finish(grads, node) for node in nodes]))
 
-    if not inner:
-        return tree.map_leaves(_plain, results), pullback, tree.map_leaves(_plain, aux)
-    return results, pullback, aux
+def _pulled(seeds: list[tuple[Tensor, Any]], inputs: Any, nodes: list[Any], lift: bool) -> Any:
+    """The gradients in the structure of the inputs, of outputs with their cotangents."""
+    grads = walk([(t._node, s) for t, s in seeds], nodes, lift)  # type: ignore[misc]
+    finish = _lifted if lift else _finished
+    return tree.fill(inputs, iter([finish(grads, node) for node in nodes]))
 
 
 def _input(x: Any) -> Tensor:
@@ -239,21 +242,19 @@ def value_and_grad(f: Function, argnums: Any = 0, has_aux: bool = False) -> Func
 
     @wraps(f)
     def both(*args: Any, **kwargs: Any) -> Any:
-        chosen = [_argument(args, i) for i in positions]
-        if len({i % len(args) for i in positions}) < len(positions):
-            raise DataError(
-                f"argnums={argnums} names an argument twice\n{underline_frame(user_frame(2))}"
-            )
-
-        def of_chosen(*values: Any) -> Any:
-            full = list(args)
-            for i, value in zip(positions, values, strict=True):
-                full[i] = value
-            return _scalar(f(*full, **kwargs), f, has_aux)
-
-        value, pullback, aux = _vjp(of_chosen, tuple(chosen), has_aux)
-        grads = pullback(value.dtype.type(1))
+        inner = derivatives_recorded()
+        inputs, nodes = _inputs(_chosen(args, positions))
+        full = list(args)
+        for i, chosen in zip(positions, inputs, strict=True):
+            full[i] = chosen
+        with transforming():
+            out = f(*full, **kwargs)
+        value, aux = _scalar(out, f, has_aux)
+        seeds = [(value, value.dtype.type(1))] if value.requires_grad else []
+        grads = _pulled(seeds, inputs, nodes, inner)
         grads = grads[0] if single else grads
+        if not inner:
+            value, aux = _plain(value), tree.map_leaves(_plain, aux)
         return ((value, aux), grads) if has_aux else (value, grads)
 
     return both
@@ -272,23 +273,29 @@ def _positions(argnums: Any) -> tuple[bool, tuple[int, ...]]:
         ) from None
 
 
-def _argument(args: tuple[Any, ...], i: int) -> Any:
-    if not -len(args) <= i < len(args):
+def _chosen(args: tuple[Any, ...], positions: tuple[int, ...]) -> tuple[Any, ...]:
+    """The arguments to differentiate."""
+    for i in positions:
+        if not -len(args) <= i < len(args):
+            raise DataError(
+                f"argnums={i}, but the function was called with {len(args)} positional arguments\n"
+                f"{underline_frame(user_frame(2))}"
+            )
+    if len({i % len(args) for i in positions}) < len(positions):
         raise DataError(
-            f"argnums={i}, but the function was called with {len(args)} positional arguments\n"
-            f"{underline_frame(user_frame(2))}"
+            f"argnums={positions} names an argument twice\n{underline_frame(user_frame(2))}"
         )
-    return args[i]
+    return tuple([args[i] for i in positions])
 
 
-def _scalar(out: Any, f: Function, has_aux: bool) -> Any:
-    """What ``f`` returned, if it is a single number of a floating-point type."""
+def _scalar(out: Any, f: Function, has_aux: bool) -> tuple[Tensor, Any]:
+    """What ``f`` returned and its aux, if it is a single number of a floating-point type."""
     if has_aux and not (isinstance(out, tuple) and len(out) == 2):
         raise DataError(
             f"with has_aux=True {_name(f)} must return (value, aux), not {tree.kind(out)}\n"
             f"{underline_frame(user_frame(2))}"
         )
-    value = out[0] if has_aux else out
+    value, aux = out if has_aux else (out, None)
     error: type[Exception] = ShapeError
     if value is None or isinstance(value, (dict, list, tuple)):
         came = tree.kind(value)
@@ -299,7 +306,7 @@ def _scalar(out: Any, f: Function, has_aux: bool) -> Any:
         elif value.dtype.kind != "f":
             error, came = DtypeError, f"one of type {value.dtype}"
         else:
-            return (value, out[1]) if has_aux else value
+            return value, aux
     raise error(
         f"grad needs a function whose value is a single floating-point number; {_name(f)} "
         f"returned {came}\n"
@@ -415,7 +422,7 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
             full[position] = x
             return f(*full, **kwargs)
 
-        x = _argument(args, position)
+        (x,) = _chosen(args, (position,))
         if isinstance(x, (dict, list, tuple)):
             raise DtypeError(
                 "jacobian differentiates one array; use tg.vjp for nested structures\n"

@@ -59,7 +59,7 @@ class View:
     def look(self, record: Callable[..., Any]) -> Any:
         """The view, taken again of what its parent is now."""
         mode = MODE.get()
-        token = MODE.set(mode._replace(grad=self.grad))
+        token = MODE.set(mode.but(grad=self.grad))
         try:
             return record(self.function, (self.parent, *self.arguments), self.keywords)
         finally:

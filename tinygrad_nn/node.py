@@ -12,9 +12,9 @@ import os
 import re
 import sys
 from contextvars import ContextVar, Token
-from functools import cache, lru_cache, wraps
+from functools import lru_cache, wraps
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -170,15 +170,33 @@ class Tape:
         self.nodes: list[Node] = []
 
 
-class Mode(NamedTuple):
-    """How operations are recorded here and now."""
+class Mode:
+    """How operations are recorded here and now. Never changed after its creation.
 
-    grad: bool = True  #: record what carries a gradient (off inside ``no_grad``)
-    tape: Tape | None = None  #: while tracing: record everything, in order, with its value
-    transforms: int = 0  #: how many of grad, vjp, ... are under way around us
+    Attributes:
+        grad: record what carries a gradient (off inside ``no_grad``).
+        tape: while tracing: record everything, in order, with its value.
+        transforms: how many of grad, vjp, ... are under way around us.
+        eager: the usual case in one look: gradients are recorded, and no trace is under way.
+    """
+
+    __slots__ = ("eager", "grad", "tape", "transforms")
+
+    def __init__(self, grad: bool = True, tape: Tape | None = None, transforms: int = 0) -> None:
+        self.grad = grad
+        self.tape = tape
+        self.transforms = transforms
+        self.eager = grad and tape is None
+
+    def but(self, **changes: Any) -> Mode:
+        """The same with some attributes changed."""
+        kept = {"grad": self.grad, "tape": self.tape, "transforms": self.transforms}
+        return Mode(**{**kept, **changes})
 
 
-MODE: ContextVar[Mode] = ContextVar("tinygrad_nn_mode", default=Mode())  # noqa: B039 (immutable)
+_EAGER = Mode()
+_TRANSFORM = Mode(transforms=1)
+MODE: ContextVar[Mode] = ContextVar("tinygrad_nn_mode", default=_EAGER)
 
 
 class _Scope:
@@ -211,7 +229,7 @@ class no_grad(_Scope):  # noqa: N801 (a public name, the field's own)
     __slots__ = ()
 
     def __enter__(self) -> None:
-        self._tokens.append(MODE.set(MODE.get()._replace(grad=False)))
+        self._tokens.append(MODE.set(MODE.get().but(grad=False)))
 
     def __call__(self, function: Any) -> Any:
         """The function, with nothing recorded inside it."""
@@ -231,7 +249,7 @@ class tracing(_Scope):  # noqa: N801 (reads as what it is)
 
     def __enter__(self) -> Tape:
         tape = Tape()
-        self._tokens.append(MODE.set(MODE.get()._replace(grad=True, tape=tape)))
+        self._tokens.append(MODE.set(MODE.get().but(grad=True, tape=tape)))
         return tape
 
 
@@ -242,7 +260,8 @@ class transforming(_Scope):  # noqa: N801 (reads as what it is)
 
     def __enter__(self) -> None:
         mode = MODE.get()
-        self._tokens.append(MODE.set(Mode(True, mode.tape, mode.transforms + 1)))
+        inside = _TRANSFORM if mode is _EAGER else Mode(True, mode.tape, mode.transforms + 1)
+        self._tokens.append(MODE.set(inside))
 
 
 def derivatives_recorded() -> bool:
@@ -257,16 +276,21 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 
 
-@cache
-def is_internal(file: str) -> bool:
-    """Whether code in ``file`` is this package's or NumPy's, not the user's."""
-    return file.startswith((_PACKAGE, _NUMPY))
+class _Internal(dict[str, bool]):
+    """Whether code in a file is this package's or NumPy's, not the user's; found once a file."""
+
+    def __missing__(self, file: str) -> bool:
+        self[file] = file.startswith((_PACKAGE, _NUMPY))
+        return self[file]
+
+
+INTERNAL = _Internal()
 
 
 def user_frame(depth: int) -> FrameType | None:
     """The first frame, from ``depth`` callers up, that is neither ours nor NumPy's."""
     frame: FrameType | None = sys._getframe(depth)
-    while frame is not None and is_internal(frame.f_code.co_filename):
+    while frame is not None and INTERNAL[frame.f_code.co_filename]:
         frame = frame.f_back
     return frame
 

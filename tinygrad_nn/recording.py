@@ -7,8 +7,7 @@ leaves it at once. Imports: tensor, inplace, node, explain, rules (the registry)
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from .errors import DtypeError, NoRuleError
 from .inplace import attach
 from .node import (
+    INTERNAL,
     LARGE,
     MODE,
     ORDER,
@@ -24,7 +24,6 @@ from .node import (
     Node,
     Tape,
     function_name,
-    is_internal,
     stand_in,
     underline_frame,
     user_frame,
@@ -33,7 +32,9 @@ from .rules.registry import CONSTANTS, RULES, Function, Rule
 from .tensor import Tensor
 
 _new_tensor = object.__new__
-_new_node = Node.__new__
+_new_node = object.__new__
+_ndarray = np.ndarray
+_getframe = sys._getframe
 
 
 def record(
@@ -78,7 +79,7 @@ def record(
             large = type(value) is np.ndarray and value.nbytes > LARGE
             if care or large or residual is not None:
                 value = _spare_memory(rule, values, inputs, value, carriers, residual)
-            t._node = _node(function, values, inputs, keywords, value, True)
+            t._node = _node(function, tuple(inputs), tuple(values), keywords, value, True)
     if rule is not None and rule.view:
         attach(t, function, args, keywords)
     return t
@@ -141,6 +142,8 @@ def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Any:
         if x is None or a._view is not None:
             return record_operator(function, args, compute)
         a = a._value
+    elif type(a) is _ndarray:
+        return record(function, args, None, compute)
     elif type(a) not in _NUMBERS:
         return record_operator(function, args, compute)
     if isinstance(b, Tensor):
@@ -148,22 +151,23 @@ def record_pair(function: Function, args: tuple[Any, Any], compute: Any) -> Any:
         if y is None or b._view is not None:
             return record_operator(function, args, compute)
         b = b._value
+    elif type(b) is _ndarray:
+        return record(function, args, None, compute)
     elif type(b) not in _NUMBERS:
         return record_operator(function, args, compute)
-    mode = MODE.get()
     needs = (x is not None and x.requires_grad) or (y is not None and y.requires_grad)
-    if not needs or mode.tape is not None or not mode.grad:
+    if not (needs and MODE.get().eager):
         return record_operator(function, args, compute)
     try:
         value = compute(a, b)
     except (ValueError, TypeError) as error:
         raise explained(function, args, [a, b], error) from error
-    if type(value) is np.ndarray and value.nbytes > LARGE:  # then an operand may be large too
+    if type(value) is _ndarray and value.nbytes > LARGE:  # then an operand may be large too
         return record(function, args, None, lambda *_: value)
     t: Tensor = _new_tensor(Tensor)
     t._value = value
     t._view = None
-    t._node = _node(function, (a, b), (x, y), None, value, True)
+    t._node = _node(function, (x, y), (a, b), None, value, True)
     return t
 
 
@@ -172,8 +176,8 @@ _NUMBERS = frozenset((float, int))
 
 def _node(
     function: Function,
-    values: Sequence[Any],
-    inputs: Sequence[Any],
+    inputs: tuple[Any, ...],
+    values: tuple[Any, ...],
     keywords: dict[str, Any] | None,
     value: Any,
     requires_grad: bool,
@@ -181,19 +185,22 @@ def _node(
     """The node of an operation, with the place in the user's program that asked for it."""
     node = _new_node(Node)
     node.function = function
-    node.inputs = tuple(inputs)
-    node.arguments = tuple(values)
+    node.inputs = inputs
+    node.arguments = values
     node.keywords = keywords
     node.value = value
     node.requires_grad = requires_grad
     node.order = next(ORDER) if requires_grad else 0
-    frame: FrameType | None = sys._getframe(3)
-    code: CodeType | None = frame.f_code  # type: ignore[union-attr]
-    if is_internal(code.co_filename):  # type: ignore[union-attr]
+    frame: FrameType | None = _getframe(3)
+    code = frame.f_code  # type: ignore[union-attr]
+    if INTERNAL[code.co_filename]:
         frame = user_frame(4)
-        code = frame.f_code if frame is not None else None
+        if frame is None:
+            node.code, node.offset = None, 0
+            return node
+        code = frame.f_code
     node.code = code
-    node.offset = 0 if frame is None else frame.f_lasti
+    node.offset = frame.f_lasti  # type: ignore[union-attr]
     return node
 
 
@@ -214,7 +221,7 @@ def _traced(
         if inputs[i] is None and type(v) is np.ndarray:
             values[i] = v.copy()
     needs = rule is not None and carriers > 0 and MODE.get().grad
-    node = _node(function, values, inputs, keywords, value, needs)
+    node = _node(function, tuple(inputs), tuple(values), keywords, value, needs)
     tape.nodes.append(node)
     return node
 

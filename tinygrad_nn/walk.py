@@ -40,12 +40,13 @@ def walk(
         lift: whether the gradients are tensors, recorded as they are computed.
         keep: if given, filled with the gradient of every node passed.
     """
-    wanted = set(wanted)
-    oldest = min((node.order for node in wanted), default=1)
+    wanted = list(wanted)
+    oldest = min([node.order for node in wanted], default=1)
+    passed = {node for node in wanted if node.function is not None}
     grads: dict[Node, Any] = {}
     for node, g in roots:
         grads[node] = grads[node] + g if node in grads else g
-    heap = [(-node.order, node) for node in grads]
+    heap = [(-node.order, node) for node in grads if node.function is not None]
     heapify(heap)
     found: dict[Node, Any] = {}
     while heap:
@@ -54,22 +55,22 @@ def walk(
         if keep is not None:
             keep[node] = g
         function, inputs, args, y = node.function, node.inputs, node.arguments, node.value
-        if function is None or node in wanted:
+        if passed and node in passed:
             found[node] = g
-            if function is None:
-                continue
-        rule = RULES[function]
-        special = rule.special or len(rule.vjps) < len(inputs)
-        vjps = _vjps(rule, node) if special else rule.vjps
-        if rule.in_place is not None and vjps is rule.alone and not lift and _is_private(g):
-            vjps = rule.in_place
-        if rule.twice is not None and inputs[0] is inputs[1]:
-            vjps, inputs = (rule.twice,), inputs[:1]
+        rule = RULES[function]  # type: ignore[index]
+        vjps: Sequence[Vjp | None] = rule.vjps
+        keywords = node.keywords
         if lift:
             args, y = _lifted(node)
-        given, keywords = args, node.keywords
+        given = args
         if rule.packed:
             vjps, given, keywords = _unpacked(rule, g, y, args, keywords), (), None
+        elif rule.special or len(vjps) < len(inputs):
+            vjps = _vjps(rule, node)
+            if rule.in_place is not None and vjps is rule.alone and not lift and _is_private(g):
+                vjps = rule.in_place
+        elif rule.twice is not None and inputs[0] is inputs[1]:
+            vjps, inputs = (rule.twice,), inputs[:1]
         for vjp, parent, x in zip(vjps, inputs, args):  # a residual may follow
             if parent is None:
                 continue
@@ -91,15 +92,16 @@ def walk(
                 grads[parent] = _add(grads.pop(parent), gi)
             else:
                 grads[parent] = gi
-                heappush(heap, (-parent.order, parent))
-    return found
+                if parent.function is not None:
+                    heappush(heap, (-parent.order, parent))
+    if keep is not None:
+        keep.update(grads)
+    return found | grads if found else grads  # what is left lies on the leaves
 
 
 def _vjps(rule: Rule, node: Node) -> Sequence[Vjp | None]:
     """The rules for a node's arguments, where it takes a look at the arguments to tell."""
     n = len(node.inputs)
-    if rule.packed:
-        return ()  # see _unpacked
     if rule.variadic is not None:
         return [partial(rule.variadic, argnum) for argnum in range(n)]
     carriers = sum(isinstance(i, Node) and i.requires_grad for i in node.inputs)
