@@ -15,7 +15,16 @@ import numpy as np
 
 from . import tree
 from .errors import DataError, DtypeError, ShapeError
-from .node import ORDER, Leaf, derivatives_recorded, leaf, transforming, underline_frame, user_frame
+from .node import (
+    MODE,
+    ORDER,
+    Leaf,
+    derivatives_recorded,
+    leaf,
+    transforming,
+    underline_frame,
+    user_frame,
+)
 from .tensor import Tensor, untracked, wrap
 from .walk import ones_like, private, walk
 
@@ -129,7 +138,9 @@ def _inputs(primals: Any) -> tuple[Any, list[Any]]:
 
 def _pulled(seeds: list[tuple[Tensor, Any]], inputs: Any, nodes: list[Any], lift: bool) -> Any:
     """The gradients in the structure of the inputs, of outputs with their cotangents."""
-    grads = walk([(t._node, s) for t, s in seeds], nodes, lift)  # type: ignore[misc]
+    tape = MODE.get().tape
+    visit = None if tape is None else tape.passed
+    grads = walk([(t._node, s) for t, s in seeds], nodes, lift, visit)  # type: ignore[misc]
     finish = _lifted if lift else _finished
     return tree.fill(inputs, iter([finish(grads, node) for node in nodes]))
 

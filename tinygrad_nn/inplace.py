@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError, InPlaceError, ShapeError
+from .errors import DtypeError, InPlaceError, ShapeError, TraceError
 from .node import (
     MODE,
     Leaf,
     Node,
     assigned_name,
+    describe,
     function_name,
     leaf,
     stand_in,
@@ -32,6 +33,7 @@ from .node import (
 from .rules.indexing import as_index, getitem, setitem
 from .rules.registry import plain
 from .rules.shape import inverse_axes
+from .weak import WEAK
 
 
 class View:
@@ -208,7 +210,7 @@ class InPlace:
     def _update(self, new: Any) -> Any:
         """Carry out ``self op= other``, given ``self op other``."""
         _check_writable(self)
-        if isinstance(self._value, np.generic) and not _is_parameter(self):
+        if isinstance(self._value, (np.generic, *WEAK)) and not _is_parameter(self):
             return new  # a computed number: as of NumPy's scalars, other names keep the old one
         if new.shape != self.shape:
             raise ShapeError(
@@ -325,6 +327,12 @@ def _laid_out_like(old: Any, new: Any) -> Any:
 
 def _replace_leaf(t: Any, value: Any) -> None:
     old: Node = t._node
+    if MODE.get().tape is not None:
+        raise TraceError(
+            f"{t.name or describe(old)} is changed while a program is traced, and is none of its "
+            "arguments:\n  the change would happen once, not in every run; pass it as an argument\n"
+            f"{underline_frame(user_frame(2))}"
+        )
     frame_free = leaf(value, old.requires_grad, weakref.ref(t))
     frame_free.code, frame_free.offset = old.code, old.offset
     t._value, t._node = value, frame_free

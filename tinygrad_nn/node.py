@@ -11,6 +11,7 @@ import itertools
 import os
 import re
 import sys
+from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from functools import lru_cache, wraps
 from types import CodeType, FrameType
@@ -18,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InPlaceError
+from .errors import InPlaceError, TraceError
 from .rules.registry import Function
+from .weak import WeakInt
 
 
 class Node:
@@ -161,13 +163,34 @@ class Guard:
 # --- modes ----------------------------------------------------------------------------------------
 
 
+class StaticNumberError(TraceError):
+    """A traced program needs the value of one of its Python integers: for a shape, a loop."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__("a Python integer is a constant of this program")
+        self.node = node
+
+
 class Tape:
-    """The nodes of a traced program, in the order of execution."""
+    """What is recorded of a traced program.
 
-    __slots__ = ("nodes",)
+    Attributes:
+        nodes: the operations, in the order of execution.
+        inputs: the program's inputs, whose values another run may change.
+        backward: for each node that a derivative inside the program passed: the node, its gradient,
+            and how many operations there were when its own rules began to run.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("backward", "inputs", "nodes")
+
+    def __init__(self, inputs: Iterable[Node] = ()) -> None:
         self.nodes: list[Node] = []
+        self.inputs = frozenset(inputs)
+        self.backward: list[tuple[Node, Any, int]] = []
+
+    def passed(self, node: Node, gradient: Any) -> None:
+        """Note that the backward walk comes to ``node`` with its gradient, a tensor."""
+        self.backward.append((node, gradient, len(self.nodes)))
 
 
 class Mode:
@@ -245,10 +268,14 @@ class no_grad(_Scope):  # noqa: N801 (a public name, the field's own)
 class tracing(_Scope):  # noqa: N801 (reads as what it is)
     """A context in which every operation is recorded on the tape that it gives."""
 
-    __slots__ = ()
+    __slots__ = ("_inputs",)
+
+    def __init__(self, inputs: Iterable[Node] = ()) -> None:
+        super().__init__()
+        self._inputs = inputs
 
     def __enter__(self) -> Tape:
-        tape = Tape()
+        tape = Tape(self._inputs)
         self._tokens.append(MODE.set(MODE.get().but(grad=True, tape=tape)))
         return tape
 
@@ -262,6 +289,26 @@ class transforming(_Scope):  # noqa: N801 (reads as what it is)
         mode = MODE.get()
         inside = _TRANSFORM if mode is _EAGER else Mode(True, mode.tape, mode.transforms + 1)
         self._tokens.append(MODE.set(inside))
+
+
+def refuse_to_freeze(node: Node | None, purpose: str) -> None:
+    """Raise if a trace is under way and ``node``'s value may be another in the next run.
+
+    Args:
+        node: what Python asks a value of.
+        purpose: what the value is wanted for, as the beginning of a sentence.
+    """
+    tape = MODE.get().tape
+    if tape is None or node is None or (node.function is None and node not in tape.inputs):
+        return
+    if type(node.value) is WeakInt and node.function is None:
+        raise StaticNumberError(node)
+    raise TraceError(
+        f"{purpose} needs the value of `{describe(node).strip('`')}` while a program is traced\n"
+        "  the next run may have another value, and the trace would keep this one: use np.where\n"
+        "  for a choice, return what you want to look at, and convert outside the function\n"
+        f"{underline_frame(user_frame(2))}"
+    )
 
 
 def derivatives_recorded() -> bool:

@@ -30,6 +30,7 @@ from .node import (
 )
 from .rules.registry import CONSTANTS, RULES, Function, Rule
 from .tensor import Tensor
+from .weak import plain, weak
 
 _new_tensor = object.__new__
 _new_node = object.__new__
@@ -54,6 +55,8 @@ def record(
     values, inputs, carriers, care = _unpack(args)
     rule = RULES.get(function)
     mode = MODE.get()
+    if mode.tape is not None:
+        compute = _of_plain(compute or function)
     residual = None
     try:
         if keywords is not None:
@@ -64,6 +67,8 @@ def record(
             value = (compute or function)(*values)
     except (ValueError, TypeError, IndexError) as error:
         raise explained(function, args, values, error) from error
+    if mode.tape is not None:
+        value = weak(value)
     t: Tensor = _new_tensor(Tensor)
     t._value = value
     t._view = None
@@ -83,6 +88,11 @@ def record(
     if rule is not None and rule.view:
         attach(t, function, args, keywords)
     return t
+
+
+def _of_plain(compute: Any) -> Any:
+    """``compute`` on values among which are numbers of a traced program."""
+    return lambda *values, **keywords: compute(*map(plain, values), **keywords)
 
 
 def _unpack(args: tuple[Any, ...]) -> tuple[list[Any], list[Any], int, bool]:

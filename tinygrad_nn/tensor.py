@@ -22,8 +22,18 @@ import numpy as np
 from .errors import DetachError, DtypeError, ShapeError
 from .inplace import InPlace, View
 from .methods import ArrayMethods
-from .node import MODE, Leaf, Node, called_function, leaf, underline_frame, user_frame
+from .node import (
+    MODE,
+    Leaf,
+    Node,
+    called_function,
+    leaf,
+    refuse_to_freeze,
+    underline_frame,
+    user_frame,
+)
 from .operators import Operators
+from .rules.elementwise import stop_gradient
 from .rules.registry import RULES, Function, plain
 
 #: How each of NumPy's functions (and each operation of ours) is recorded; filled by protocol.py.
@@ -149,6 +159,8 @@ class Tensor(InPlace, Operators, ArrayMethods):
     def detach(self) -> Tensor:
         """The same value in a tensor that carries no gradient."""
         value = self._current()
+        if self._node is not None and MODE.get().tape is not None:
+            return self._record(stop_gradient, (self,))  # type: ignore[no-any-return]
         if isinstance(value, np.ndarray):  # its ``data`` must not be a way into this tensor's value
             value = value.view()
             value.flags.writeable = False
@@ -160,7 +172,9 @@ class Tensor(InPlace, Operators, ArrayMethods):
 
     def tolist(self) -> Any:
         """The value as (nested lists of) Python numbers."""
-        return self._current().tolist()
+        value = self._current()
+        refuse_to_freeze(self._node, "tolist()")
+        return value.tolist()
 
     def backward(self, gradient: Any = None) -> None:
         """Add to each leaf's ``.grad`` the gradient of this tensor with respect to it.
@@ -206,6 +220,7 @@ class Tensor(InPlace, Operators, ArrayMethods):
         return operator.index(_single(self, "an index"))
 
     def __contains__(self, item: Any) -> bool:
+        refuse_to_freeze(self._node, "`in`")
         return bool(np.any(self._current() == getattr(item, "_value", item)))
 
     __hash__ = object.__hash__
@@ -228,6 +243,7 @@ class Tensor(InPlace, Operators, ArrayMethods):
     _call_unknown: Callable[..., Any]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        refuse_to_freeze(self._node, "np.asarray(t)")
         _refuse_to_detach(self, "np.asarray(t), np.array([...]) and ndarray.dot(t)")
         return np.array(self._current(), dtype=dtype, copy=copy)
 
@@ -333,6 +349,7 @@ def _shorten(data: Any) -> str:
 
 def _single(t: Tensor, purpose: str) -> Any:
     value = t._current()
+    refuse_to_freeze(t._node, purpose)
     if value.size != 1:
         raise ShapeError(
             f"{purpose} needs a tensor with exactly one entry, not one of shape {value.shape}\n"

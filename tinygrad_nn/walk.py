@@ -12,7 +12,7 @@ Imports: node, tensor, rules (the registry).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -29,7 +29,7 @@ def walk(
     roots: Iterable[tuple[Node, Any]],
     wanted: Iterable[Node] = (),
     lift: bool = False,
-    keep: dict[Node, Any] | None = None,
+    visit: Callable[[Node, Any], None] | None = None,
 ) -> dict[Node, Any]:
     """The gradient with respect to each leaf (and each ``wanted`` node) below the roots.
 
@@ -38,7 +38,8 @@ def walk(
         wanted: where to stop. What is older than all of these cannot depend on them, and is not
             walked; by default the walk goes down to the leaves.
         lift: whether the gradients are tensors, recorded as they are computed.
-        keep: if given, filled with the gradient of every node passed.
+        visit: called with every node passed and its gradient, before its rules run; the leaves
+            come last.
     """
     wanted = list(wanted)
     oldest = min([node.order for node in wanted], default=1)
@@ -52,8 +53,8 @@ def walk(
     while heap:
         node = heappop(heap)[1]
         g = grads.pop(node)
-        if keep is not None:
-            keep[node] = g
+        if visit is not None:
+            visit(node, g)
         function, inputs, args, y = node.function, node.inputs, node.arguments, node.value
         if passed and node in passed:
             found[node] = g
@@ -94,8 +95,9 @@ def walk(
                 grads[parent] = gi
                 if parent.function is not None:
                     heappush(heap, (-parent.order, parent))
-    if keep is not None:
-        keep.update(grads)
+    if visit is not None:
+        for node, g in grads.items():
+            visit(node, g)
     return found | grads if found else grads  # what is left lies on the leaves
 
 

@@ -106,21 +106,26 @@ def test_structures_are_taken_by_key_and_given_back() -> None:
 @pytest.mark.parametrize(
     ("args", "error", "message"),
     [
-        ((X,), DataError, "expected a tuple of 2, not a tuple of 1"),
+        ((X,), DataError, "expected a tuple of 3, not a tuple of 2"),
         ((X[:1], 2.0), ShapeError, r"x was traced with shape \(2, 3\), not \(1, 3\)"),
         ((X.T, 2.0), ShapeError, r"not \(3, 2\)"),
-        ((X.tolist(), 2.0), DataError, "x was traced as an array, and f is run with a list of 2"),
-        ((X, 2.5), DataError, "traced with 2.0, a constant of the program, and is run with 2.5"),
+        ((X.tolist(), 2.0), DataError, "x was traced as an array or a number, and f is run"),
+        (
+            (X, 2.0, "c"),
+            DataError,
+            "traced with 'b', a constant of the program, and is run with 'c'",
+        ),
         ((None, 2.0), DataError, "not None"),
-        ((3.0, 2.0), DataError, "x was traced as an array, and f is run with 3.0"),
+        ((3.0, 2.0), ShapeError, r"x was traced with shape \(2, 3\), not \(\)"),
+        ((X, X), ShapeError, r"scale was traced with shape \(\), not \(2, 3\)"),
     ],
 )
 def test_running_with_other_arguments_is_refused(args: Any, error: Any, message: str) -> None:
-    def f(x: Any, scale: float) -> Any:
+    def f(x: Any, scale: float, word: str = "b") -> Any:
         return x * scale
 
     with pytest.raises(error, match=message):
-        tg.trace(f, X, 2.0).run(*args)
+        tg.trace(f, X, 2.0, "b").run(*args, *["b"][len(args) - 2 :])
 
 
 def test_tensors_run_a_graph_too() -> None:
@@ -134,7 +139,7 @@ def test_an_argument_may_be_changed_in_place() -> None:
 
     graph, x = tg.trace(f, X), X.copy()
     np.testing.assert_array_equal(graph.run(x)[0], [10, 10, 10])
-    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(x, [[5.0] * 3, X[1]])  # as the function itself would
 
 
 def test_a_view_that_has_to_look_again_at_the_end_is_part_of_the_program() -> None:

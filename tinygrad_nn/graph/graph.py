@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,7 @@ from ..errors import DataError, ShapeError
 from ..node import Node
 from ..rules.registry import RULES
 from ..walk import walk
+from ..weak import WEAK, WeakFloat, WeakInt, plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,9 @@ class Graph:
         structure: the result's structure, with the index of an output at each leaf.
         arguments: the structure of the traced function's arguments, with the index of an input or a
             :class:`Constant` at each leaf; None if only the inputs are known.
+        updates: what the program writes into its arguments: pairs of an input and the node whose
+            value it has in the end.
+        origin: for each node that belongs to a derivative, the node whose rule made it.
     """
 
     name: str
@@ -48,6 +53,8 @@ class Graph:
     names: dict[Node, str] = field(repr=False)
     structure: Any = 0
     arguments: Any = None
+    updates: tuple[tuple[Node, Node], ...] = ()
+    origin: dict[Node, Node] = field(default_factory=dict, repr=False)
 
     @cached_property
     def index(self) -> dict[Node, int]:
@@ -63,7 +70,8 @@ class Graph:
         """Execute the program on arrays, and return the result in its structure.
 
         Args:
-            args: as the traced function's; arrays of the shapes it was traced with.
+            args: as the traced function's; arrays of the shapes it was traced with. Those that the
+                function changes in place are changed.
 
         Raises:
             DataError: arguments of another structure than the function was traced with, or another
@@ -73,14 +81,16 @@ class Graph:
         values = self._inputs_of(args)
         env: dict[Node, Any] = {node: node.value for node in self.captured}
         for node, value in zip(self.inputs, values, strict=True):
-            if value.shape != node.value.shape:
+            if np.shape(value) != node.value.shape:
                 raise ShapeError(
                     f"{self.names[node]} was traced with shape {node.value.shape}, "
-                    f"not {value.shape}"
+                    f"not {np.shape(value)}"
                 )
-            env[node] = getattr(value, "_value", value)
+            env[node] = _as_traced(getattr(value, "_value", value), node)
         for node in self.nodes:
             env[node] = compute(node, env)
+        for node, new in self.updates:
+            env[node][...] = env[new]
         return tree.map_leaves(lambda i: env[self.outputs[i]], self.structure)
 
     def _inputs_of(self, args: tuple[Any, ...]) -> list[Any]:
@@ -101,13 +111,13 @@ class Graph:
                         f"{self.name} was traced with {slot.value!r}, a constant of the program, "
                         f"and is run with {x!r}; what should vary has to be an array"
                     )
-            elif is_array(x):
+            elif is_input(x):
                 arrays[slot] = x
             elif self.arguments is not None:
                 came = tree.kind(x) if isinstance(x, (list, tuple)) else repr(x)
                 name = self.names[self.inputs[slot]]
                 raise DataError(
-                    f"{name} was traced as an array, and {self.name} is run with {came}"
+                    f"{name} was traced as an array or a number, and {self.name} is run with {came}"
                 )
         if len(arrays) != len(self.inputs) or len(given) != len(slots):
             raise DataError(
@@ -130,8 +140,29 @@ class Graph:
         found: dict[Node, Any] = {}
         root = self.outputs[0]
         if root.requires_grad:
-            walk([(root, np.ones_like(root.value))], keep=found)
+            walk([(root, np.ones_like(root.value))], visit=found.__setitem__)
         return {node: g for node, g in found.items() if node in self.index}
+
+    def gradient(self, wrt: Any = 0) -> Graph:
+        """The forward and the backward pass as one graph.
+
+        Args:
+            wrt: what to differentiate with respect to: the place of an argument of the traced
+                function (a dict or a list of arrays is one argument), or a tuple of places. The
+                arguments must be floating-point.
+
+        Returns:
+            A graph of the same inputs to ``(value, gradients)``, with the gradients in the structure
+            of the argument. A gradient node is named after its forward node: ``dW1``.
+
+        Raises:
+            ShapeError: the graph has several outputs, or one that is not a single number.
+            DtypeError: an argument that is not floating-point.
+            DataError: a place where there is no argument.
+        """
+        from .gradient import gradient
+
+        return gradient(self, wrt)
 
     def __str__(self) -> str:
         from .text import text
@@ -160,19 +191,30 @@ class Graph:
         return mimebundle(self)
 
 
-def is_array(x: Any) -> bool:
-    """Whether ``x`` is an input of a traced program, rather than a constant of it."""
-    return hasattr(x, "shape") and hasattr(x, "dtype")
+def is_input(x: Any) -> bool:
+    """Whether ``x`` is an input of a traced program, rather than a constant of it.
+
+    Inputs are arrays, and Python's floats and ints.
+    """
+    return (hasattr(x, "shape") and hasattr(x, "dtype")) or type(x) in (float, int)
+
+
+def _as_traced(x: Any, node: Node) -> Any:
+    """An argument for an input: for a Python number, a Python number."""
+    if type(node.value) is WeakFloat:
+        return float(x)
+    return operator.index(x) if type(node.value) is WeakInt else x
 
 
 def compute(node: Node, env: dict[Node, Any]) -> Any:
     """The value of a node, given the values of the nodes that it needs."""
     args = [
-        env[parent] if isinstance(parent, Node) and parent in env else value
+        env[parent] if isinstance(parent, Node) and parent in env else plain(value)
         for parent, value in zip(node.inputs, node.arguments, strict=True)
     ]
     function: Any = node.function
     rule = RULES.get(function)
-    if rule is not None and rule.packed:
-        return function(args, **(node.keywords or {}))
-    return function(*args, **(node.keywords or {}))
+    keywords = node.keywords or {}
+    packed = rule is not None and rule.packed
+    value = function(args, **keywords) if packed else function(*args, **keywords)
+    return type(node.value).__base__(value) if type(node.value) in WEAK else value

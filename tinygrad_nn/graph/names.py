@@ -9,50 +9,91 @@ from collections.abc import Iterable
 
 from ..node import Leaf, Node
 from ..provenance import place
+from .backward import Backward
 
 
 def assign(
-    inputs: dict[Node, str], captured: Iterable[Node], nodes: Iterable[Node]
+    inputs: dict[Node, str], captured: Iterable[Node], nodes: Iterable[Node], backward: Backward
 ) -> dict[Node, str]:
     """A unique identifier for every node.
 
     An input given inside a structure (``params['W1']``) is called by its last key if that is
     unique. A name that is assigned again (a loop's ``h``) is numbered: ``h``, ``h_2``. Of several
-    operations on one expression (np.mean is a sum and a division) the last has the name.
+    operations on one expression (np.mean is a sum and a division) the last has the name. The
+    gradient of ``h`` is called ``dh``.
     """
-    taken: set[str] = set()
-    names: dict[Node, str] = {}
-
-    def give(node: Node, wanted: str) -> None:
-        name, n = wanted, 1
-        while name in taken or name in _RESERVED or keyword.iskeyword(name):
-            n += 1
-            name = f"{wanted}_{n}"
-        taken.add(name)
-        names[node] = name
-
+    known = _Names({})
     short = [identifier(_last_key(path)) for path in inputs.values()]
     for (node, path), last in zip(inputs.items(), short, strict=True):
-        give(node, last if short.count(last) == 1 else identifier(path))
-    for node in captured:
-        tensor = node.tensor if isinstance(node, Leaf) else None
-        own = tensor.name if tensor is not None else None
-        give(node, identifier(own or user_name(node) or "c"))
-    nodes = list(nodes)
-    final = _final(nodes)
-    for node in nodes:
-        name = user_name(node)
-        if name is not None and node in final:
-            give(node, identifier(name))
-    count = 0
-    for node in nodes:
-        if node not in names:
-            count += 1
-            while f"t{count}" in taken:
-                count += 1
-            give(node, f"t{count}")
-    return names
+        known.give(node, last if short.count(last) == 1 else identifier(path))
+    known.give_all(list(captured), list(nodes), backward)
+    return known.names
 
+
+def extended(
+    names: dict[Node, str], captured: Iterable[Node], nodes: Iterable[Node], backward: Backward
+) -> dict[Node, str]:
+    """``names`` with those of further nodes; only of what is still there."""
+    known = _Names(dict(names))
+    captured, nodes = list(captured), list(nodes)
+    known.give_all(captured, nodes, backward)
+    there = {*captured, *nodes}
+    return {n: name for n, name in known.names.items() if n in there or n.function is None}
+
+
+class _Names:
+    """The names given so far."""
+
+    def __init__(self, names: dict[Node, str]) -> None:
+        self.names = names
+        self.taken = set(names.values())
+
+    def give(self, node: Node, wanted: str) -> None:
+        """Call ``node`` so, or by that name and a number."""
+        name, n = wanted, 1
+        while name in self.taken or name in _RESERVED or keyword.iskeyword(name):
+            n += 1
+            name = f"{wanted}_{n}"
+        self.taken.add(name)
+        self.names[node] = name
+
+    def give_all(self, captured: list[Node], nodes: list[Node], backward: Backward) -> None:
+        """Name all of these that have no name yet."""
+        for node in captured:
+            if node not in self.names:
+                tensor = node.tensor if isinstance(node, Leaf) else None
+                own = tensor.name if tensor is not None else None
+                self.give(node, identifier(own or user_name(node) or "c"))
+        forward = [n for n in nodes if n not in self.names and n not in backward.origin]
+        final = _final(forward)
+        own_names = set()
+        for node in forward:
+            name = user_name(node)
+            if name is not None and node in final:
+                self.give(node, identifier(name))
+                own_names.add(node)
+        self.give_numbers(forward)
+        for node in nodes:
+            if node not in self.names and node in backward.gradient_of:
+                of = backward.gradient_of[node]
+                best = next((n for n in of if n in own_names or n.function is None), of[0])
+                if not _NUMBERED.fullmatch(self.names.get(best, "t1")):
+                    self.give(node, f"d{self.names[best]}")
+        self.give_numbers(nodes)
+
+    def give_numbers(self, nodes: list[Node]) -> None:
+        """Number what is still without a name: ``t1``, ``t2``."""
+        count = 0
+        for node in nodes:
+            if node not in self.names:
+                count += 1
+                while f"t{count}" in self.taken:
+                    count += 1
+                self.give(node, f"t{count}")
+
+
+#: A name that only tells nodes apart.
+_NUMBERED = re.compile(r"t\d+")
 
 #: Names that the text form gives a meaning of its own.
 _RESERVED = {"np", "nan", "inf"}

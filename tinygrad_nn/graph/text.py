@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import TraceError
 from ..node import ORDER, Node, function_name, leaf, stand_in
 from ..rules.registry import CONSTANTS, RULES
+from ..weak import WEAK, WeakFloat, WeakInt
 from .graph import Graph
 
 _SCALARS = (np.generic, float, int)
@@ -38,12 +39,16 @@ def text(graph: Graph) -> str:
         lines.append(f"    {names[node]}: {_type(node.value)} = constant({_literal(node.value)})")
     for node in graph.nodes:
         lines.append(f"    {names[node]}: {_type(node.value)} = {_call(node, names)}")
+    for node, new in graph.updates:
+        lines.append(f"    {names[node]}[...] = {names[new]}")
     outputs = iter([names[node] for node in graph.outputs])
     lines.append(f"    return {_structure(graph.structure, outputs)}")
     return "\n".join(lines)
 
 
 def _type(value: Any) -> str:
+    if isinstance(value, WEAK):
+        return "float" if isinstance(value, float) else "int"
     shape = ", ".join(map(str, value.shape)) or "()"
     return f"{value.dtype.name}[{shape}]"
 
@@ -151,7 +156,11 @@ class _Reader:
         captured: list[Node] = []
         nodes: list[Node] = []
         *body, last = function.body
+        updates: list[tuple[Node, Node]] = []
         for line in body:
+            if isinstance(line, ast.Assign):
+                updates.append(self.update(line))
+                continue
             node = self.line(line)
             (captured if node.function is None else nodes).append(node)
         if not isinstance(last, ast.Return) or last.value is None:
@@ -160,7 +169,14 @@ class _Reader:
         structure = self.structure(last.value, outputs)
         names = {node: name for name, node in self.known.items()}
         return Graph(
-            function.name, inputs, tuple(captured), tuple(nodes), tuple(outputs), names, structure
+            function.name,
+            inputs,
+            tuple(captured),
+            tuple(nodes),
+            tuple(outputs),
+            names,
+            structure,
+            updates=tuple(updates),
         )
 
     def define(self, name: str, node: Node, at: Any) -> Node:
@@ -176,6 +192,16 @@ class _Reader:
                 if isinstance(call.func, ast.Name) and call.func.id == "constant":
                     return self.define(name, _leaf(self.constant(call, value)), line)
                 return self.define(name, self.node(call, value), line)
+        raise self.error(line, "a line is `name: dtype[shape] = function(arguments)`")
+
+    def update(self, line: ast.Assign) -> tuple[Node, Node]:
+        match line:
+            case ast.Assign(
+                [ast.Subscript(ast.Name() as target, ast.Constant(e))], ast.Name() as v
+            ):
+                node, new = self.reference(target), self.reference(v)
+                if e is Ellipsis and node is not None and new is not None:
+                    return node, new
         raise self.error(line, "a line is `name: dtype[shape] = function(arguments)`")
 
     def constant(self, call: ast.Call, declared: Any) -> Any:
@@ -219,6 +245,10 @@ class _Reader:
     def typed(self, annotation: ast.expr | None) -> Any:
         """A stand-in of the type that an annotation names."""
         match annotation:
+            case ast.Name("float"):
+                return WeakFloat("nan")
+            case ast.Name("int"):
+                return WeakInt(0)
             case ast.Subscript(value=ast.Name(dtype), slice=shape):
                 lengths = ast.literal_eval(shape)
                 lengths = (lengths,) if isinstance(lengths, int) else lengths

@@ -11,9 +11,11 @@ import numpy as np
 
 from .. import tree
 from ..errors import TraceError
-from ..node import Node, leaf, tracing
+from ..node import Node, StaticNumberError, leaf, tracing
 from ..tensor import Tensor, wrap
-from .graph import Constant, Graph, is_array
+from ..weak import weak
+from .backward import Backward
+from .graph import Constant, Graph, is_input
 from .names import assign, identifier
 
 
@@ -22,15 +24,17 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
 
     Args:
         f: a function written with NumPy and tensors.
-        args: its arguments: arrays and tensors, or nested dicts, lists and tuples of them, become
-            the graph's inputs; anything else (a Python number, a string) is a constant of the
-            program.
+        args: its arguments. Arrays, tensors and Python numbers, or nested dicts, lists and tuples of
+            them, become the graph's inputs; anything else (a string, True, None) is a constant of
+            the program, and so is an integer that decides about shapes or the length of a loop.
 
     Returns:
         The graph of everything that the result was computed from.
 
     Raises:
-        TraceError: ``f`` returns nothing that was computed.
+        TraceError: ``f`` returns nothing that was computed; or Python asks for a value that another
+            run may have otherwise (``if loss < 1``, ``float(loss)``); or ``f`` puts something else
+            into a dict or list that was given to it.
 
     Example:
         >>> import numpy as np
@@ -40,15 +44,27 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
             t2: float64[()] = np.sum(t1)
             return t2
     """
+    constants: set[int] = set()
+    graph = None
+    while graph is None:
+        graph = _trace(f, args, constants)
+    return graph
+
+
+def _trace(f: Callable[..., Any], args: tuple[Any, ...], constants: set[int]) -> Graph | None:
+    """As trace, but only some of the numbers among the arguments are constants.
+
+    None if another has to be, too; it is then added to ``constants``, which counts all leaves.
+    """
     inputs: list[Node] = []
     names: dict[Node, str] = {}
     slots: list[Any] = []
 
     def as_input(path: str, x: Any) -> Any:
-        if not is_array(x):
+        if not is_input(x) or len(slots) in constants:
             slots.append(Constant(x))
             return x
-        value = x._current() if isinstance(x, Tensor) else x
+        value = weak(x._current() if isinstance(x, Tensor) else x)
         if value.dtype.kind not in "biuf":
             raise TraceError(
                 f"{path} holds {value.dtype}, and a program computes with real numbers"
@@ -63,21 +79,30 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
         tree.fill(arg, iter([as_input(*pair) for pair in tree.paths(arg, name)]))
         for name, arg in zip(parameter_names(f, args), args, strict=True)
     ]
-    with tracing() as tape:
-        out = f(*arguments)
+    handles = tree.leaves(arguments)
+    with tracing(inputs) as tape:
+        try:
+            out = f(*arguments)
+        except StaticNumberError as error:
+            constants.add(slots.index(inputs.index(error.node)))
+            return None
         outputs, structure = _outputs(out)  # a view among them may have to look again
-    if not outputs:
+        updates = _updates(f, arguments, handles, inputs)
+    if not outputs and not updates:
         raise TraceError(f"{_name(f)} returned nothing to draw or derive: {type(out).__name__}")
-    captured, nodes = _needed(outputs, set(inputs), tape.nodes)
+    captured, nodes = needed((*outputs, *(new for _, new in updates)), set(inputs), tape.nodes)
+    backward = Backward(tape)
     return Graph(
         name=_name(f),
         inputs=tuple(inputs),
         captured=captured,
         nodes=nodes,
         outputs=outputs,
-        names=assign(names, captured, nodes),
+        names=assign(names, captured, nodes, backward),
         structure=structure,
         arguments=tree.fill(args, iter(slots)),
+        updates=updates,
+        origin=backward.origin,
     )
 
 
@@ -125,7 +150,27 @@ def _outputs(out: Any) -> tuple[tuple[Node, ...], Any]:
     return tuple(nodes), structure
 
 
-def _needed(
+def _updates(
+    f: Any, arguments: Any, handles: list[Any], inputs: list[Node]
+) -> tuple[tuple[Node, Node], ...]:
+    """The inputs that ``f`` changed in place, each with the node of its last value."""
+    after = tree.leaves(arguments)
+    if len(after) != len(handles) or any(a is not b for a, b in zip(after, handles, strict=True)):
+        raise TraceError(
+            f"{_name(f)} puts something else into a dict or list that was given to it; in a traced "
+            "program\n  the caller would not see it: return the new value, or write in place "
+            "(W -= ..., W[...] = ...)"
+        )
+    tensors = [t for t in handles if isinstance(t, Tensor)]
+    updates = []
+    for t, node in zip(tensors, inputs, strict=True):
+        t._current()
+        if t._node is not node and t._node is not None:
+            updates.append((node, t._node))
+    return tuple(updates)
+
+
+def needed(
     outputs: tuple[Node, ...], inputs: set[Node], tape: list[Node]
 ) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
     """The captured leaves and the operations that the outputs need, in order of execution.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .registry import OUTPUT, constant, rule, spread
+from .registry import OUTPUT, constant, operation, rule, spread
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 SHAPES = (0, 1, OUTPUT)  # a linear function of two arguments: its rules need no value at all
@@ -183,3 +183,12 @@ constant(np.logical_and, np.logical_or, np.logical_not, np.logical_xor, np.isclo
 constant(np.isnan, np.isinf, np.isfinite, np.isposinf, np.isneginf, np.isreal, np.iscomplex)
 constant(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.gcd, np.lcm)
 constant(np.left_shift, np.right_shift)
+
+
+@operation
+def stop_gradient(x: Any) -> Any:
+    """``x``, as a constant: what ``t.detach()`` is in a traced program."""
+    return x
+
+
+constant(stop_gradient)

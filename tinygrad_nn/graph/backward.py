@@ -1,0 +1,40 @@
+"""What a traced program's tape tells about the derivatives in it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from ..node import Node, Tape
+from ..tensor import Tensor
+
+
+class Backward:
+    """Which operations belong to a derivative, and what they are the derivative of.
+
+    Attributes:
+        origin: for each operation of a backward walk, the node whose rule made it.
+        gradient_of: for the node of a whole gradient, the node that it is the gradient of; of
+            several (a sum hands its gradient on as it is), the first that the walk came to.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        self.origin: dict[Node, Node] = {}
+        self.gradient_of: dict[Node, list[Node]] = {}
+        on_tape = {node: i for i, node in enumerate(tape.nodes)}
+        ends = [start for _, _, start in tape.backward] + [len(tape.nodes)]
+        for (forward, gradient, _), (start, end) in zip(tape.backward, pairwise(ends), strict=True):
+            if on_tape.get(forward, -1) < start:
+                for node in tape.nodes[start:end]:
+                    self.origin.setdefault(node, forward)
+            node = gradient._node if isinstance(gradient, Tensor) else None
+            if node in on_tape:
+                self.gradient_of.setdefault(node, []).append(_source(forward))
+
+
+def _source(node: Node) -> Node:
+    """What a transform differentiates with respect to is a copy of what it was given."""
+    while node.function is np.positive and isinstance(node.inputs[0], Node):
+        node = node.inputs[0]
+    return node

@@ -1,0 +1,77 @@
+"""New nodes for a graph, with no program that ran: their shapes and dtypes are inferred."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..node import ORDER, Node, stand_in
+from ..rules.registry import CONSTANTS
+from ..weak import WEAK, weak
+from .graph import compute
+
+#: What Python's operators compute on its own numbers, so that the result is again one.
+_OPERATORS: dict[Any, Any] = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.divide: operator.truediv,
+    np.power: operator.pow,
+    np.negative: operator.neg,
+    np.positive: operator.pos,
+}
+
+
+def apply(
+    function: Any, *operands: Any, like: Node | None = None, keywords: dict[str, Any] | None = None
+) -> Node:
+    """The node of an operation on nodes and constants.
+
+    Args:
+        function: a NumPy function or an operation of ours, as in :attr:`Node.function`.
+        operands: its arguments in order: nodes, or anything else as a constant.
+        like: a node whose place in the user's program the new one takes.
+        keywords: static keyword arguments, only those that differ from their defaults.
+
+    Returns:
+        A node whose value is a stand-in: of the right shape and dtype, and of no meaning.
+
+    Raises:
+        ValueError, TypeError, IndexError: as ``function`` itself, on operands that do not fit.
+    """
+    node = Node()
+    node.function = function
+    node.inputs = tuple(x if isinstance(x, Node) else None for x in operands)
+    node.arguments = tuple(x.value if isinstance(x, Node) else x for x in operands)
+    node.keywords = keywords or None
+    node.value = infer(node)
+    node.requires_grad = function not in CONSTANTS and any(
+        i is not None and i.requires_grad for i in node.inputs
+    )
+    node.order = next(ORDER) if node.requires_grad else 0
+    node.code, node.offset = (None, 0) if like is None else (like.code, like.offset)
+    return node
+
+
+def infer(node: Node) -> Any:
+    """A stand-in of the type that a node's value has, found by running it on stand-ins."""
+    given = [
+        _spared(value) if isinstance(parent, Node) else value
+        for parent, value in zip(node.inputs, node.arguments, strict=True)
+    ]
+    if node.function in _OPERATORS and all(_is_python_number(x) for x in given):
+        return weak(_OPERATORS[node.function](*given))
+    node.value = None
+    with np.errstate(all="ignore"):
+        value = compute(node, dict(zip(node.inputs, given, strict=True)))
+    return stand_in(np.asarray(value)) if np.ndim(value) else np.asarray(value)[()]
+
+
+def _spared(value: Any) -> Any:
+    return stand_in(value) if isinstance(value, np.ndarray) and value.ndim else value
+
+
+def _is_python_number(x: Any) -> bool:
+    return isinstance(x, WEAK) or type(x) in (float, int)

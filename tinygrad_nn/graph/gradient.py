@@ -1,0 +1,93 @@
+"""The gradient of a graph, as a graph: the same rules, run on tensors and recorded."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from .. import tree
+from ..errors import DataError, DtypeError, ShapeError
+from ..node import Node, leaf, tracing, transforming
+from ..tensor import Tensor, untracked
+from ..walk import walk
+from .backward import Backward
+from .graph import Constant, Graph
+from .names import extended
+from .tracer import needed
+
+
+def gradient(graph: Graph, wrt: Any = 0) -> Graph:
+    """The forward and the backward pass as one graph; see :meth:`Graph.gradient`."""
+    root = _single_number(graph)
+    structure, wanted = _chosen(graph, wrt)
+    with tracing(graph.inputs) as tape, transforming():
+        grads: dict[Node, Any] = {}
+        if root.requires_grad:
+            one = untracked(root.value.dtype.type(1))
+            grads = walk([(root, one)], wanted, lift=True, visit=tape.passed)
+        outputs = [root, *(_node(grads.get(node), node) for node in wanted)]
+    backward = Backward(tape)
+    tape_nodes = [*graph.nodes, *tape.nodes]
+    captured, nodes = needed(tuple(outputs), set(graph.inputs), tape_nodes)
+    order = tree.fill(structure, iter(range(1, len(outputs))))
+    return Graph(
+        name=graph.name,
+        inputs=graph.inputs,
+        captured=captured,
+        nodes=nodes,
+        outputs=tuple(outputs),
+        names=extended(graph.names, captured, nodes, backward),
+        structure=(0, order),
+        arguments=graph.arguments,
+        origin={**graph.origin, **backward.origin},
+    )
+
+
+def _single_number(graph: Graph) -> Node:
+    if len(graph.outputs) != 1 or graph.outputs[0].value.shape != ():
+        shapes = ", ".join(str(node.value.shape) for node in graph.outputs)
+        raise ShapeError(
+            f"the gradient is that of a single number; {graph.name} returns shapes {shapes}"
+        )
+    if graph.updates:
+        raise DataError(f"{graph.name} changes its arguments in place: it has no gradient")
+    return graph.outputs[0]
+
+
+def _chosen(graph: Graph, wrt: Any) -> tuple[Any, list[Node]]:
+    """The structure of the gradients, and the inputs that they are for."""
+    arguments = graph.arguments
+    if arguments is None:
+        arguments = tuple(range(len(graph.inputs)))
+    single = not isinstance(wrt, (tuple, list))
+    places = (wrt,) if single else tuple(wrt)
+    chosen = []
+    for place in places:
+        try:
+            chosen.append(arguments[index(place)])
+        except (IndexError, TypeError):
+            raise DataError(
+                f"wrt is the place of an argument, or a tuple of places: {graph.name} has "
+                f"{len(arguments)} arguments, and wrt is {wrt!r}"
+            ) from None
+    slots = tree.leaves(chosen)
+    for slot in slots:
+        node = None if isinstance(slot, Constant) else graph.inputs[slot]
+        if node is None or node.value.dtype.kind != "f":
+            name = repr(slot.value) if node is None else graph.names[node]
+            raise DtypeError(
+                f"a gradient needs floating-point arguments, and {name} is none\n"
+                "  write 3.0 instead of 3, convert with .astype(float), or choose others with wrt"
+            )
+    return chosen[0] if single else tuple(chosen), [graph.inputs[slot] for slot in slots]
+
+
+def _node(g: Any, wanted: Node) -> Node:
+    """The node of a gradient; of one that is zero, a constant."""
+    if isinstance(g, Tensor) and g._node is not None:
+        return g._node
+    if g is None:
+        g = np.zeros(wanted.value.shape, wanted.value.dtype)[()]
+    return leaf(g._value if isinstance(g, Tensor) else g, False)
