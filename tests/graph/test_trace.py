@@ -113,7 +113,7 @@ def test_structures_are_taken_by_key_and_given_back() -> None:
         (
             (X, 2.0, "c"),
             DataError,
-            "traced with 'b', a constant of the program, and is run with 'c'",
+            "'b', a constant of the program, and is run with 'c'",
         ),
         ((None, 2.0), DataError, "not None"),
         ((3.0, 2.0), ShapeError, r"x was traced with shape \(2, 3\), not \(\)"),

@@ -15,8 +15,8 @@ class Backward:
 
     Attributes:
         origin: for each operation of a backward walk, the node whose rule made it.
-        gradient_of: for the node of a whole gradient, the node that it is the gradient of; of
-            several (a sum hands its gradient on as it is), the first that the walk came to.
+        gradient_of: for the node of a whole gradient, the nodes that it is the gradient of: several
+            where a sum hands its gradient on as it is.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -28,9 +28,9 @@ class Backward:
             if on_tape.get(forward, -1) < start:
                 for node in tape.nodes[start:end]:
                     self.origin.setdefault(node, forward)
-            node = gradient._node if isinstance(gradient, Tensor) else None
-            if node in on_tape:
-                self.gradient_of.setdefault(node, []).append(_source(forward))
+            made = gradient._node if isinstance(gradient, Tensor) else None
+            if made is not None and made in on_tape:
+                self.gradient_of.setdefault(made, []).append(_source(forward))
 
 
 def _source(node: Node) -> Node:

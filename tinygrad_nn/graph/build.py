@@ -9,7 +9,7 @@ import numpy as np
 
 from ..node import ORDER, Node, stand_in
 from ..rules.registry import CONSTANTS
-from ..weak import WEAK, weak
+from ..weak import plain, weak
 from .graph import compute
 
 #: What Python's operators compute on its own numbers, so that the result is again one.
@@ -58,7 +58,7 @@ def apply(
 def infer(node: Node) -> Any:
     """A stand-in of the type that a node's value has, found by running it on stand-ins."""
     given = [
-        _spared(value) if isinstance(parent, Node) else value
+        _spared(plain(value)) if isinstance(parent, Node) else plain(value)
         for parent, value in zip(node.inputs, node.arguments, strict=True)
     ]
     if node.function in _OPERATORS and all(_is_python_number(x) for x in given):
@@ -74,4 +74,4 @@ def _spared(value: Any) -> Any:
 
 
 def _is_python_number(x: Any) -> bool:
-    return isinstance(x, WEAK) or type(x) in (float, int)
+    return type(x) in (float, int)

@@ -15,7 +15,7 @@ from ..errors import DataError, ShapeError
 from ..node import Node
 from ..rules.registry import RULES
 from ..walk import walk
-from ..weak import WEAK, WeakFloat, WeakInt, plain
+from ..weak import WeakFloat, WeakInt, plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +152,8 @@ class Graph:
                 arguments must be floating-point.
 
         Returns:
-            A graph of the same inputs to ``(value, gradients)``, with the gradients in the structure
-            of the argument. A gradient node is named after its forward node: ``dW1``.
+            A graph of the same inputs to ``(value, gradients)``, with the gradients in the
+            structure of the argument. A gradient node is named after its forward node: ``dW1``.
 
         Raises:
             ShapeError: the graph has several outputs, or one that is not a single number.
@@ -217,4 +217,4 @@ def compute(node: Node, env: dict[Node, Any]) -> Any:
     keywords = node.keywords or {}
     packed = rule is not None and rule.packed
     value = function(args, **keywords) if packed else function(*args, **keywords)
-    return type(node.value).__base__(value) if type(node.value) in WEAK else value
+    return _as_traced(value, node)
