@@ -16,13 +16,13 @@ PACKAGE = ROOT / "tinygrad_nn"
 
 #: From the roof down; a room may import any that comes after it.
 FLOORS = [
-    "draw", "check", "graph", "losses", "autodiff", "walk", "protocol", "composed", "recording",
+    "draw", "check", "compiler", "emit", "graph", "losses", "autodiff", "walk", "protocol", "composed", "recording",
     "tensor", "inplace", "operators", "methods", "explain", "node", "datasets", "rules",
     "provenance", "errors", "tree", "memory", "weak",
 ]  # fmt: skip
 
 #: Calls upwards that exist for the user's convenience; inside a function, so at run time only.
-UPWARDS = {("tensor", "autodiff"), ("graph", "draw"), ("recording", "explain")}
+UPWARDS = {("tensor", "autodiff"), ("graph", "draw"), ("graph", "emit"), ("recording", "explain")}
 
 
 def room(path):

@@ -30,8 +30,10 @@ __all__ = [
     "Tensor",
     "TinygradError",
     "compare",
+    "compile",
     "cross_entropy",
     "datasets",
+    "derive",
     "grad",
     "gradcheck",
     "hessian",
@@ -59,6 +61,8 @@ _LATER = {
     "compare": "check",
     "gradcheck": "check",
     "datasets": "datasets",
+    "derive": "emit",
+    "compile": "compiler",
 }
 
 

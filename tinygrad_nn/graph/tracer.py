@@ -25,8 +25,8 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
     Args:
         f: a function written with NumPy and tensors.
         args: its arguments. Arrays, tensors and Python numbers, or nested dicts, lists and tuples
-            of them, become the graph's inputs; anything else (a string, True, None) is a constant of
-            the program, and so is an integer that decides about shapes or the length of a loop.
+            of them, become the graph's inputs; anything else (a string, True, None) is a constant
+            of the program, and so is an integer that decides about shapes or a loop's length.
 
     Returns:
         The graph of everything that the result was computed from.
