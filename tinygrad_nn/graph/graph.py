@@ -164,6 +164,28 @@ class Graph:
 
         return gradient(self, wrt)
 
+    def simplify(self) -> Graph:
+        """The same program with fewer operations; see :mod:`tinygrad_nn.graph.simplify`.
+
+        Values are equal to rounding. What the outputs do not need is dropped, what is computed
+        twice is shared, what is constant is computed now, and a table of rewrites is applied.
+        """
+        from .simplify import simplify
+
+        return simplify(self)
+
+    def source(self) -> str:
+        """The program as standalone NumPy source; see :func:`tinygrad_nn.derive`."""
+        from ..emit import source  # a floor above
+
+        return source(self)
+
+    def to_onnx(self, path: Any, **options: Any) -> Any:
+        """Write a forward graph as an ONNX model; see :func:`tinygrad_nn.emit.onnx.to_onnx`."""
+        from ..emit.onnx import to_onnx  # a floor above
+
+        return to_onnx(self, path, **options)
+
     def __str__(self) -> str:
         from .text import text
 
