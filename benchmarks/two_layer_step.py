@@ -6,7 +6,8 @@ Everything runs in one process with one BLAS thread; the contestants take turns,
 the median over the rounds of each one's time, and of its ratio to hand-written NumPy in the same
 round. "hand-written" is NumPy in the statements of the CS231n case study (a mask by assignment,
 ``range(N)`` as an index, everything in place); "analytic" is models/two_layer_net_analytic.py,
-which multiplies by the mask and checks its labels. Peers that are not installed are left out.
+which multiplies by the mask and checks its labels; "ours-numpy" and "ours-numba" are compiled by
+the two backends of ``tg.compile``. Peers that are not installed are left out.
 """
 
 from benchmarks import one_thread  # noqa: F401, I001 (before NumPy)
@@ -99,6 +100,26 @@ def ours(params, X, y):
         return loss
 
     return step
+
+
+def training_step(params, X, y, reg, rate):
+    """What is compiled: loss, gradients and the update in place."""
+    loss, gradients = tg.value_and_grad(two_layer_net.loss)(params, X, y, reg)
+    for name, parameter in params.items():
+        parameter -= rate * gradients[name]
+    return loss
+
+
+def compiled(backend):
+    """The same network, its whole step compiled."""
+
+    def contestant(params, X, y):
+        if backend == "numba":
+            import numba  # noqa: F401 (left out where it is not installed)
+        run = tg.compile(training_step, backend=backend)
+        return lambda: run(params, X, y, REG, RATE)
+
+    return contestant
 
 
 def with_torch(params, X, y):
@@ -197,6 +218,8 @@ CONTESTANTS = {
     "hand-written": hand_written,
     "analytic": analytic,
     "ours": ours,
+    "ours-numpy": compiled("numpy"),
+    "ours-numba": compiled("numba"),
     "torch": with_torch,
     "jax.jit": with_jax,
     "autograd": with_autograd,

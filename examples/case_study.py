@@ -1,6 +1,6 @@
 """The case study: a linear classifier and a two-layer network, from data to checked gradients.
 
-    python3 run.py demo [--out DIR] [--quick]
+    python3 run.py demo [--out DIR] [--quick] [--compile numpy|numba]
 
 Trains both on the spiral, beside the published figures, and the network on handwritten digits;
 checks every gradient three ways; and draws data, decisions, training and computation graphs.
@@ -63,6 +63,7 @@ def main(arguments=None):
     """Run the case study; return the exit status, 1 if a gradient or a picture is not right."""
     options = parse(arguments)
     size = QUICK if options.quick else FULL
+    backend = options.compile
     start = time.perf_counter()
     say(
         "The case study. Each model (folder models/) is a forward pass and a loss, in NumPy; the "
@@ -70,8 +71,10 @@ def main(arguments=None):
     )
     if options.quick:
         say("A quick run: too few iterations to be compared with published figures.")
-    spirals = train_on_spiral(size)
-    images = train_on_digits(size)
+    if backend is not None:
+        say(f"The steps of the training are compiled: tg.compile, backend {backend!r}.")
+    spirals = train_on_spiral(size, backend)
+    images = train_on_digits(size, backend)
     agree = check_gradients()
     drawn = draw(options.out, spirals, images)
     say(f"Done in {time.perf_counter() - start:.0f} s.")
@@ -90,6 +93,12 @@ def parse(arguments):
     parser.add_argument(
         "--quick", action="store_true", help="a few iterations, to see that it runs"
     )
+    parser.add_argument(
+        "--compile",
+        metavar="BACKEND",
+        choices=("numpy", "numba"),
+        help="train with compiled steps: numpy, or numba (which has to be installed)",
+    )
     options = parser.parse_args(arguments)
     try:
         # Before the training, not after it.
@@ -99,7 +108,7 @@ def parse(arguments):
     return options
 
 
-def train_on_spiral(size):
+def train_on_spiral(size, backend=None):
     """Train the linear classifier and the network; return the data, both models and histories."""
     state = np.random.RandomState(0)
     X, y = spiral(seed=state)
@@ -108,7 +117,7 @@ def train_on_spiral(size):
 
     heading("1", f"A linear softmax classifier on the spiral, {size.linear_iterations} iterations")
     say("300 points in 3 classes, all in each iteration; step 1.0, L2 strength 0.001.")
-    linear_history = descend(linear, X, y, size.linear_iterations)
+    linear_history = descend(linear, X, y, size.linear_iterations, backend)
     losses = linear_history.loss
     beside_published(losses, linear.accuracy(X, y), PUBLISHED_LINEAR, PUBLISHED_LINEAR_ACCURACY, 6)
     if size is FULL and agree_to(losses, PUBLISHED_LINEAR, 6):
@@ -119,7 +128,7 @@ def train_on_spiral(size):
 
     heading("2", f"The two-layer network on the spiral, {size.net_iterations:,} iterations")
     say("The same data and settings, with a hidden layer of 100 units (relu) in between.")
-    net_history = descend(net, X, y, size.net_iterations)
+    net_history = descend(net, X, y, size.net_iterations, backend)
     losses = net_history.loss
     beside_published(losses, net.accuracy(X, y), PUBLISHED_NET, PUBLISHED_NET_ACCURACY, 4)
     if size is FULL:
@@ -134,7 +143,7 @@ def train_on_spiral(size):
     )
 
 
-def descend(model, X, y, iterations):
+def descend(model, X, y, iterations, backend=None):
     """Train on all samples at once, with a bar in a terminal; return the history."""
     with bar(iterations, "training") as progress:
         return model.train(
@@ -147,6 +156,7 @@ def descend(model, X, y, iterations):
             num_iters=iterations,
             batch_size=None,
             progress=lambda i, loss: progress.update(),
+            backend=backend,
         )
 
 
@@ -169,7 +179,7 @@ def agree_to(losses, published, decimals):
     return all(round(losses[i], decimals) == loss for i, loss in published.items())
 
 
-def train_on_digits(size):
+def train_on_digits(size, backend=None):
     """Train the network on the digits; return it, its history and the held-out images."""
     X, y, X_val, y_val = digits().split()
     net = TwoLayerNet(64, 100, 10, weight_scale=0.1, rng=np.random.RandomState(0))
@@ -202,6 +212,7 @@ def train_on_digits(size):
             batch_size=batch,
             rng=np.random.RandomState(1),
             progress=after_iteration,
+            backend=backend,
         )
     shown = [row for row in accuracies if row[0] in (0, 1, 2, 5, 10, 20, epochs)]
     rows = [

@@ -45,6 +45,13 @@ class Classifier:
             return type(self).forward(self.params, X)
         return self._value_and_grad(self.params, X, y, reg, self.l2)
 
+    def step(self, params, X, y, reg, rate):
+        """Descend along the gradient once, changing the parameters in place; return the loss."""
+        loss, gradients = self._value_and_grad(params, X, y, reg, self.l2)
+        for name, parameter in params.items():
+            parameter -= rate * gradients[name]
+        return loss
+
     def predict(self, X):
         """Return the class with the highest score for each sample, shape (N,)."""
         return np.argmax(self.loss(X), axis=1)
@@ -67,6 +74,7 @@ class Classifier:
         verbose=False,
         rng=None,
         progress=None,
+        backend=None,
     ):
         """Descend along the gradient, one batch an iteration, and return the :class:`History`.
 
@@ -74,18 +82,17 @@ class Classifier:
         `batch_size=None` takes all samples each time. Once an epoch, after its first iteration, the
         accuracies are taken and the learning rate is multiplied by `learning_rate_decay`.
         `progress`, if given, is called with the iteration and its loss; `verbose` prints every
-        hundredth.
+        hundredth. With a `backend` ("numpy" or "numba") the step is compiled by `tg.compile`.
         """
         if len(X) != len(y):
             raise ValueError(f"X has {len(X)} samples and y {len(y)} labels")
         draw = (np.random if rng is None else rng).choice
         epoch = 1 if batch_size is None else max(len(X) // batch_size, 1)
+        step = self.step if backend is None else tg.compile(self.step, backend)
         history = History()
         for i in range(num_iters):
             rows = slice(None) if batch_size is None else draw(len(X), batch_size)
-            loss, gradients = self.loss(X[rows], y[rows], reg)
-            for name, parameter in self.params.items():
-                parameter -= learning_rate * gradients[name]
+            loss = step(self.params, X[rows], y[rows], reg, learning_rate)
             history.loss.append(float(loss))
             if progress is not None:
                 progress(i, float(loss))

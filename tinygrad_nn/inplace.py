@@ -26,6 +26,7 @@ from .node import (
     describe,
     function_name,
     leaf,
+    refuse_to_freeze,
     stand_in,
     underline_frame,
     user_frame,
@@ -267,6 +268,7 @@ class InPlace:
         that graph's value. Of a computed tensor it is read-only.
         """
         value = self._current()
+        refuse_to_freeze(self._node, ".data")
         if not isinstance(value, np.ndarray):
             return value
         if self._node is None:

@@ -163,8 +163,11 @@ class Guard:
 # --- modes ----------------------------------------------------------------------------------------
 
 
-class StaticNumberError(TraceError):
-    """A traced program needs the value of one of its Python integers: for a shape, a loop."""
+class StaticNumberError(Exception):
+    """A traced program needs the value of one of its Python integers: for a shape, a loop.
+
+    For ``trace`` alone, which begins again with that integer as a constant.
+    """
 
     def __init__(self, node: Node) -> None:
         super().__init__("a Python integer is a constant of this program")

@@ -24,7 +24,7 @@ from .errors import (
     TensorIndexError,
     TinygradError,
 )
-from .node import function_name, underline_frame, user_frame
+from .node import function_name, refuse_to_freeze, underline_frame, user_frame
 from .recording import explained, no_rule, record
 from .rules.einsum import explicit
 from .rules.indexing import as_index, scatter_add
@@ -77,6 +77,8 @@ def _whole(n: Any) -> int:
     """An axis, a length or a shift as a Python int."""
     try:
         return operator.index(n)
+    except TinygradError:
+        raise
     except TypeError:
         raise DtypeError(
             f"an axis, a length or a shift is a whole number, not {n!r}\n"
@@ -381,11 +383,20 @@ def _cholesky(a: Any, /, *, upper: bool = False) -> Any:
 # --- what has no derivative, and what is written in place -----------------------------------------
 
 
+#: Constant functions the shape of whose result depends on the values.
+_SHAPED_BY_VALUES = (np.nonzero, np.flatnonzero, np.argwhere)
+
+
+def _tensors(tree: Any) -> bool:
+    return any(isinstance(x, Tensor) for x in leaves(tree))
+
+
 def _constant(function: Any) -> Handler:
     def handler(*args: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", None)
         nested = any(isinstance(a, (tuple, list)) for a in args)
-        if function is np.nonzero or nested or any(isinstance(v, Tensor) for v in leaves(kwargs)):
+        if function in _SHAPED_BY_VALUES or nested or _tensors(kwargs):
+            _refuse_to_freeze(function, args, kwargs)
             value = function(*map_leaves(_value, args), **map_leaves(_value, kwargs))
             return map_leaves(untracked, value)
         return deliver(record(function, args, kwargs or None), out, function_name(function))
@@ -404,8 +415,23 @@ _QUESTIONS = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_sc
 _WRITERS = (np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis)
 
 
+#: Of these, the ones whose answer depends on the values.
+_OF_VALUES = (np.array_equal, np.array_equiv, np.allclose)
+
+
 def _asking(function: Any) -> Handler:
-    return lambda *args, **kwargs: function(*map_leaves(_value, args), **map_leaves(_value, kwargs))
+    def handler(*args: Any, **kwargs: Any) -> Any:
+        if function in _OF_VALUES:
+            _refuse_to_freeze(function, args, kwargs)
+        return function(*map_leaves(_value, args), **map_leaves(_value, kwargs))
+
+    return handler
+
+
+def _refuse_to_freeze(function: Any, args: Any, kwargs: Any) -> None:
+    for x in leaves([args, kwargs]):
+        if isinstance(x, Tensor):
+            refuse_to_freeze(x._node, f"np.{function_name(function)}")
 
 
 def _writing(function: Any) -> Handler:
@@ -430,6 +456,7 @@ def _unknown(function: Any, args: Any, kwargs: Any) -> Any:
     """A NumPy function in no table: fine as long as no gradient would be lost."""
     if any(isinstance(x, Tensor) and x.requires_grad for x in leaves([args, kwargs])):
         raise no_rule(function, user_frame(2))
+    _refuse_to_freeze(function, args, kwargs)
     result = function(*map_leaves(_value, args), **map_leaves(_value, kwargs))
     return map_leaves(lambda v: untracked(v) if isinstance(v, np.ndarray) else v, result)
 

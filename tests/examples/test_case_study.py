@@ -110,7 +110,7 @@ def test_a_wrong_gradient_is_named_and_ends_with_status_1(monkeypatch, tmp_path,
 
     monkeypatch.setattr(case_study.two_layer_net_analytic, "loss_and_gradients", wrong)
     for training in ("train_on_spiral", "train_on_digits"):
-        monkeypatch.setattr(case_study, training, lambda size: None)
+        monkeypatch.setattr(case_study, training, lambda *args: None)
     for pictures in ("charts", "graphs"):
         monkeypatch.setattr(case_study, pictures, lambda *args: [])
     assert case_study.main(["--quick", "--out", str(tmp_path)]) == 1

@@ -14,6 +14,7 @@ from .. import tree
 from ..errors import DataError, ShapeError
 from ..node import Node
 from ..rules.registry import RULES
+from ..tensor import Tensor
 from ..walk import walk
 from ..weak import WeakFloat, WeakInt, plain
 
@@ -86,7 +87,8 @@ class Graph:
                     f"{self.names[node]} was traced with shape {node.value.shape}, "
                     f"not {np.shape(value)}"
                 )
-            env[node] = _as_traced(getattr(value, "_value", value), node)
+            tracked = isinstance(value, Tensor) and value._node is not None
+            env[node] = value if tracked else _as_traced(getattr(value, "_value", value), node)
         for node in self.nodes:
             env[node] = compute(node, env)
         for node, new in self.updates:
@@ -223,6 +225,8 @@ def is_input(x: Any) -> bool:
 
 def _as_traced(x: Any, node: Node) -> Any:
     """An argument for an input: for a Python number, a Python number."""
+    if isinstance(x, Tensor):
+        return x
     if type(node.value) is WeakFloat:
         return float(x)
     return operator.index(x) if type(node.value) is WeakInt else x

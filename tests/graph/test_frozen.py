@@ -1,0 +1,161 @@
+"""What a trace would freeze is refused; what it can follow is not."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_nn as tg
+from tinygrad_nn.errors import TraceError
+from tinygrad_nn.graph.frozen import trace_for_good
+
+X = np.arange(6.0).reshape(2, 3) + 0.5
+
+
+def branch(x: Any) -> Any:
+    return x if x.sum() > 0 else -x
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        branch,
+        lambda x: x * float(x.sum()),
+        lambda x: x * int(x.sum()),
+        lambda x: x * x.sum().item(),
+        lambda x: x * x.tolist()[0][0],
+        lambda x: x if 2.5 in x else -x,
+        lambda x: x * np.asarray(x > 1),
+        lambda x: x * np.asarray(x.detach()),
+        lambda x: x * np.array([x[0, 0].detach()]),
+        lambda x: x[: np.argmax(x[0])],
+        lambda x: sum(x for _ in range(np.argmax(x[0]))),
+        lambda x: x and 1.0,
+        lambda x: x if np.allclose(x, 1) else -x,
+        lambda x: x if np.array_equal(x, X) else -x,
+        lambda x: x * x.data.max(),
+        lambda x: x[np.nonzero(x > 1)],
+        lambda x: x[tuple(np.argwhere(x > 1)[0])],
+        lambda x: x * np.median(x.detach().data),
+        lambda x: x * max(x[0].detach()),
+        lambda x: f"{x.sum():.3f}" and x,
+    ],
+)
+def test_a_value_that_python_asks_for_is_refused(f: Any) -> None:
+    with pytest.raises(TraceError, match="the next run may have another value"):
+        tg.trace(f, X)
+
+
+def test_the_message_names_the_purpose_and_the_line() -> None:
+    with pytest.raises(TraceError) as caught:
+        tg.trace(branch, X)
+    message = str(caught.value)
+    assert "bool(), `if` or `and` needs the value of `x.sum() > 0`" in message
+    assert "return x if x.sum() > 0 else -x" in message
+    assert "np.where" in message
+
+
+@pytest.mark.parametrize(
+    ("f", "args"),
+    [
+        (lambda x, n: np.sum(x.reshape(n, -1), axis=0), (X, 3)),
+        (lambda x, n: sum((x * i for i in range(n)), 0 * x), (X, 3)),
+        (lambda x, n: x * (2.0 if n else 1.0), (X, 3)),
+        (lambda x, n: np.sum(x, axis=n), (X, 1)),
+        (lambda x, n: x[:n], (X, 1)),
+    ],
+)
+def test_an_integer_that_decides_about_a_shape_or_a_loop_is_a_constant(f: Any, args: Any) -> None:
+    graph = tg.trace(f, *args)
+    np.testing.assert_array_equal(graph.run(*args), f(*args))
+    assert len(graph.inputs) == 1
+    with pytest.raises(tg.TinygradError, match="a constant of the program"):
+        graph.run(X, args[1] + 1)
+
+
+def test_other_numbers_are_inputs_and_take_on_the_dtype_they_meet() -> None:
+    def f(x: Any, a: float, n: int) -> Any:
+        return x * (0.5 * a) / n + a
+
+    x = X.astype(np.float32)
+    graph = tg.trace(f, x, 3.0, 2)
+    assert graph.outputs[0].value.dtype == np.float32
+    again = graph.run(x, 5.0, 4)
+    assert again.dtype == np.float32
+    np.testing.assert_array_equal(again, f(x, 5.0, 4))
+    total = tg.trace(lambda x, a, n: np.sum(f(x, a, n)), x, 3.0, 2)
+    value, gradient = total.gradient(1).run(x, 5.0, 4)
+    np.testing.assert_allclose(gradient, np.sum(x.astype(float) * 0.5 / 4 + 1), rtol=1e-6)
+    assert value.dtype == np.float32
+
+
+STATE = np.random.RandomState(0)
+COUNTER = itertools.count()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x * STATE.rand(2, 3),
+        lambda x: x * (np.random.rand(*x.shape) < 0.5),
+        lambda x: np.where(STATE.rand(2, 3) < 0.5, x, 0),
+        lambda x: x * next(COUNTER),
+        lambda x: (x, STATE.rand()),
+        lambda x: x if next(COUNTER) % 2 else np.exp(x),
+    ],
+)
+def test_what_is_not_the_same_twice_is_refused(f: Any) -> None:
+    with pytest.raises(TraceError, match="runs again"):
+        trace_for_good(f, X)
+
+
+def test_a_parameter_from_around_the_function_is_refused() -> None:
+    W = tg.Parameter(np.ones((3, 1)), name="W")
+    with pytest.raises(TraceError, match="uses W, which carries a gradient"):
+        trace_for_good(lambda x: x @ W, X)
+
+
+def test_a_mask_that_picks_is_refused_and_one_that_writes_is_not() -> None:
+    with pytest.raises(TraceError, match="depends on the values of a mask"):
+        trace_for_good(lambda x: x[x > 1], X)
+
+    def f(x: Any) -> Any:
+        y = x * 1
+        y[x > 1] = 0
+        return y
+
+    np.testing.assert_array_equal(trace_for_good(f, X).run(-X), f(-X))
+
+
+def test_a_parameter_cannot_be_updated_in_a_trace() -> None:
+    W = tg.Parameter(np.ones((3, 1)), name="W")
+
+    def step(x: Any) -> Any:
+        loss = (x @ W).sum()
+        with tg.no_grad():
+            W.data = np.zeros((3, 1))
+        return loss
+
+    with pytest.raises(TraceError, match="W is changed while a program is traced"):
+        tg.trace(step, X)
+
+
+def test_replacing_an_array_in_a_dict_is_refused() -> None:
+    def step(params: Any) -> Any:
+        params["W"] = params["W"] * 0.5
+        return params["W"].sum()
+
+    with pytest.raises(TraceError, match="return the new value, or write in place"):
+        tg.trace(step, {"W": X})
+
+
+def test_a_detached_value_is_followed_but_not_differentiated() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(x * x.detach())
+
+    value, gradient = tg.trace(f, X).gradient().run(2 * X)
+    np.testing.assert_array_equal(value, np.sum(4 * X * X))
+    np.testing.assert_array_equal(gradient, 2 * X)

@@ -1,0 +1,245 @@
+"""compile: a function made fast for what it is called with.
+
+A call is traced once for every structure, shape and dtype of its arguments; the graph is simplified
+and handed to a backend, which writes source code for it; further calls of that kind run the code.
+What stands here is the front: which kind a call is, its kept programs, its arguments as a flat
+list and its result in the structure that the function returned. Imports: emit, graph, tensor, tree,
+node, weak, errors.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import tree
+from .emit.calling import Entry
+from .emit.expand import expand
+from .errors import DataError, TraceError
+from .graph import Graph
+from .graph.frozen import trace_for_good
+from .graph.graph import Constant
+from .node import Node
+from .tensor import Tensor
+
+Function = Callable[..., Any]
+
+#: What writes a program's code, by name: the module in ``emit`` whose ``build`` does it.
+BACKENDS = {"numpy": "buffered_source", "numba": "numba_source"}
+
+#: Up to so many kinds of calls keep their program; the one unused for the longest time goes first.
+KEPT = 32
+
+
+def compile(f: Function | None = None, backend: str = "numpy", donate_argnums: Any = ()) -> Any:
+    """A faster function with the same results, for repeated calls with the same shapes.
+
+    Also a decorator, with or without arguments. ``f`` may be any traceable function, also one that
+    calls ``value_and_grad`` and updates parameters.
+
+    Args:
+        f: a function of arrays and numbers, or nested dicts, lists and tuples of them. Arrays may
+            change from call to call, and so may Python numbers, without compiling again (an integer
+            that decides about a shape or a loop is compiled in); strings and other constants are
+            compiled in. Arrays that ``f`` takes from around it, rather than as arguments, are
+            constants.
+        backend: ``"numpy"``: NumPy calls with planned buffers; ``"numba"``: fused loops around
+            BLAS products, compiled by Numba (the extra ``jit``).
+        donate_argnums: the places of arguments whose arrays may be overwritten: a result of the
+            same name (or place), shape and dtype is then that very array.
+
+    Returns:
+        The compiled function. Its ``source`` is the code of its last call's program.
+
+    Raises:
+        DataError: a backend that there is not.
+        TraceError: when called: ``f`` needs a value that the next call may have otherwise, draws
+            random numbers, or uses a parameter that is none of its arguments.
+
+    Example:
+        >>> import numpy as np
+        >>> @compile
+        ... def half_of_squares(x):
+        ...     return 0.5 * np.sum(x * x)
+        >>> half_of_squares(np.array([1.0, 2.0]))
+        np.float64(2.5)
+    """
+    if f is None:
+        return functools.partial(compile, backend=backend, donate_argnums=donate_argnums)
+    if backend not in BACKENDS:
+        raise DataError(f"the backends are {', '.join(BACKENDS)}, not {backend!r}")
+    if not callable(f):
+        raise DataError(f"compile takes a function, not {type(f).__name__}: tg.compile(f)(x)")
+    donated = (donate_argnums,) if isinstance(donate_argnums, int) else tuple(donate_argnums)
+    return Compiled(f, backend, donated)
+
+
+class Compiled:
+    """A function and the programs for the calls it has had; what :func:`compile` returns."""
+
+    def __init__(self, f: Function, backend: str, donated: tuple[int, ...]) -> None:
+        functools.update_wrapper(self, f)
+        self._f = f
+        self._backend = backend
+        self._donated = donated
+        self._entries: OrderedDict[Any, Entry] = OrderedDict()
+        #: For each kind of call: which integers among the arguments are compiled in.
+        self._static: dict[Any, frozenset[int]] = {}
+        self._last: Entry | None = None
+        self._lock = threading.RLock()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result of ``f`` for these arguments."""
+        last = self._last
+        if last is not None and not kwargs:
+            found = last.call(*args)
+            if found is not last:  # which says that this is another kind of call
+                return found
+        return self._slowly(args, kwargs)
+
+    def __repr__(self) -> str:
+        name = getattr(self._f, "__name__", repr(self._f))
+        return f"<tg.compile of {name}: {self._backend}, {len(self._entries)} programs>"
+
+    @property
+    def source(self) -> str:
+        """The code that runs, of the program that was used last.
+
+        Raises:
+            DataError: there was no call yet.
+        """
+        if self._last is None:
+            raise DataError("there is no source before the first call, which decides the shapes")
+        return self._last.source
+
+    def _slowly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of another kind than the last one."""
+        if kwargs:
+            args = self._positional(args, kwargs)
+        leaves = [leaf for arg in args for leaf in tree.leaves(arg)]
+        if any(isinstance(x, Tensor) and (x.requires_grad or x._node) for x in leaves):
+            return self._f(*args)  # somebody differentiates or traces: what it is made of counts
+        args = tuple(tree.map_leaves(_as_array, arg) for arg in args)
+        with self._lock:
+            entry = self._entry(args)
+            self._last = entry
+        result = entry.call(*args)
+        if result is entry:  # memory that overlaps, which a program with in-place parts cannot have
+            return self._f(*args)
+        return result
+
+    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        bound = inspect.signature(self._f).bind(*args, **kwargs)
+        bound.apply_defaults()
+        if bound.kwargs:
+            raise DataError(
+                f"a compiled function takes its arguments by position; {', '.join(bound.kwargs)} "
+                "can only be given by name"
+            )
+        return bound.args
+
+    def _entry(self, args: tuple[Any, ...]) -> Entry:
+        """The program for these arguments, a new one if need be."""
+        kind = tuple(_structure(arg) for arg in args)
+        leaves = [leaf for arg in args for leaf in tree.leaves(arg)]
+        static = self._static.get(kind)
+        entry = None
+        if static is not None:
+            entry = self._entries.get(_key(kind, static, leaves))
+        if entry is None:
+            entry = self._build(args)
+            slots = tree.leaves(entry.graph.arguments)
+            static = frozenset(i for i, slot in enumerate(slots) if isinstance(slot, Constant))
+            self._static[kind] = static
+            self._entries[_key(kind, static, leaves)] = entry
+            while len(self._entries) > KEPT:
+                self._entries.popitem(last=False)
+        self._entries.move_to_end(_key(kind, static or frozenset(), leaves))
+        return entry
+
+    def _build(self, args: tuple[Any, ...]) -> Entry:
+        graph = trace_for_good(self._f, *args)
+        lowered = expand(graph.simplify()).simplify()
+        module = importlib.import_module(f"{__package__}.emit.{BACKENDS[self._backend]}")
+        in_place = {**dict(lowered.updates), **_donations(lowered, self._donated, len(args))}
+        return Entry(lowered, module.build(lowered, in_place), in_place)
+
+
+def _as_array(x: Any) -> Any:
+    """An argument's leaf: arrays, numbers and constants as they are, a tensor's value."""
+    if isinstance(x, Tensor):
+        return x._current()
+    if isinstance(x, np.ndarray) and type(x) is not np.ndarray:
+        return np.asarray(x)
+    return x
+
+
+#: Constants that a program may be compiled for. Another object may change between calls.
+_CONSTANTS = (str, bytes, bool, int, float, type, np.dtype, type(None))
+
+
+def _structure(arg: Any) -> Any:
+    """What decides about the program, but for integers that are compiled in; hashable."""
+    if isinstance(arg, dict):
+        return (dict, tuple((key, _structure(value)) for key, value in arg.items()))
+    if isinstance(arg, (list, tuple)):
+        return (type(arg), tuple(map(_structure, arg)))
+    if hasattr(arg, "shape") and hasattr(arg, "dtype"):
+        return (arg.shape, arg.dtype, isinstance(arg, np.generic))
+    if type(arg) in (float, int):
+        return type(arg)
+    if isinstance(arg, _CONSTANTS) or inspect.isroutine(arg):
+        return ("constant", arg)
+    raise TraceError(
+        f"a compiled function is given arrays, numbers, strings, and dicts, lists and tuples of "
+        f"them, not {type(arg).__name__}\n  what the object holds would be compiled in, and "
+        "changes would go unnoticed: pass its arrays"
+    )
+
+
+def _key(kind: Any, static: frozenset[int], leaves: list[Any]) -> Any:
+    return (kind, tuple(leaves[i] for i in sorted(static) if type(leaves[i]) is int))
+
+
+def _donations(graph: Graph, places: tuple[int, ...], count: int) -> dict[Node, Node]:
+    """Which donated inputs take which outputs: of the same name, shape and dtype, or in order."""
+    arguments = graph.arguments
+    for place in places:
+        if not -count <= place < count:
+            raise DataError(
+                f"donate_argnums={places}, and the function was given {count} arguments"
+            )
+    free: OrderedDict[str, Node] = OrderedDict()
+    updated = {new for _, new in graph.updates}
+    for path, i in tree.paths(graph.structure, ""):
+        node = graph.outputs[i]
+        if node not in updated and node.function is not None and node not in free.values():
+            free[path] = node
+    pairs: dict[Node, Node] = {}
+    donated = [
+        (path.removeprefix("a"), graph.inputs[slot])
+        for place in places
+        for path, slot in tree.paths(arguments[place], "a")
+        if not isinstance(slot, Constant)
+    ]
+    for by_name in (True, False):
+        for path, node in donated:
+            if node in pairs or node in dict(graph.updates) or node.value.shape == ():
+                continue
+            for where, new in free.items():
+                if _type(new) == _type(node) and (not by_name or (path and where.endswith(path))):
+                    pairs[node] = new
+                    del free[where]
+                    break
+    return pairs
+
+
+def _type(node: Node) -> Any:
+    return node.value.shape, node.value.dtype

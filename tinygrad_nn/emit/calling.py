@@ -1,0 +1,184 @@
+"""Calling a program: the arguments taken apart and checked, the result put together.
+
+Both are generated for the structure at hand, because a call of a compiled function should cost a
+few microseconds and not more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InPlaceError
+from ..graph import Graph
+from ..graph.graph import Constant
+from ..node import Node
+from ..weak import WeakFloat, WeakInt
+from .program import Program
+
+
+class Entry:
+    """One program with the code that calls it.
+
+    Attributes:
+        graph: what was compiled.
+        source: the program's code.
+        call: takes the function's arguments. It returns the entry itself if they are of another
+            kind, or overlap in memory where the program writes.
+    """
+
+    def __init__(self, graph: Graph, program: Program, in_place: dict[Node, Node]) -> None:
+        self.graph = graph
+        self.source = program.source
+        self._instantiate = program.instantiate
+        self._in_place = in_place
+        #: Runs with buffers of their own that nobody is using: one for each call under way.
+        self._idle: list[Any] = []
+        self.call = self._caller()
+
+    def _caller(self) -> Any:
+        writer = _Caller(self.graph, self._in_place)
+        names = {
+            **writer.names,
+            "ndarray": np.ndarray,
+            "another": self,
+            "take": self._idle.pop,
+            "keep": self._idle.append,
+            "new_run": self._instantiate,
+            "overlaps": self._overlaps,
+            "read_only": self._read_only,
+        }
+        exec(compile(writer.code(), "<tinygrad_nn call>", "exec"), names)
+        return names["call"]
+
+    def _overlaps(self, *arrays: Any) -> bool:
+        """Whether an array that is written into shares memory with another one."""
+        written = [a for node, a in zip(self.graph.inputs, arrays, strict=True)
+                   if node in self._in_place]  # fmt: skip
+        others = [a for a in arrays if isinstance(a, np.ndarray)]
+        return any(a is not b and np.may_share_memory(a, b) for a in written for b in others) or (
+            len({id(a) for a in written}) < len(written)
+            or any(sum(a is b for b in others) > 1 for a in written)
+        )
+
+    def _read_only(self, *arrays: Any) -> None:
+        """Raise for the array that the program should write into, and cannot."""
+        for node, a in zip(self.graph.inputs, arrays, strict=True):
+            if node in self._in_place and not a.flags.writeable:
+                raise InPlaceError(
+                    f"{self.graph.names[node]} is read-only, and {self.graph.name} writes into it"
+                )
+
+
+class _Caller:
+    """Writes the function ``call``: nothing of the user's reaches its text but through names."""
+
+    def __init__(self, graph: Graph, in_place: dict[Node, Node]) -> None:
+        self.graph = graph
+        self.in_place = in_place
+        self.names: dict[str, Any] = {}
+        self.checks: list[str] = []
+        self.lines: list[str] = []
+
+    def name(self, value: Any, prefix: str) -> str:
+        """A name by which the code finds ``value``."""
+        name = f"{prefix}{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def code(self) -> str:
+        """The text of ``call``."""
+        arguments = self.graph.arguments
+        for i, arg in enumerate(arguments):
+            self.take_apart(arg, f"a{i}")
+        inputs = ", ".join(f"x{i}" for i in range(len(self.graph.inputs)))
+        body = [
+            "    try:",
+            *(f"        {line}" for line in self.lines or ["pass"]),
+            f"        if not ({' and '.join(self.checks) or 'True'}):",
+            "            return another",
+            "    except (KeyError, IndexError, TypeError, AttributeError):",
+            "        return another",
+            *self.memory_checks(inputs),
+            "    try:",
+            "        run = take()",
+            "    except IndexError:",
+            "        run = new_run()",
+            f"    y = run({inputs})",
+            "    keep(run)",
+            f"    return {self.put_together(self.graph.structure)}",
+        ]
+        given = ", ".join(f"a{i}" for i in range(len(arguments)))
+        default = ", *rest" if given else "*rest"
+        head = f"def call({given}{default}):"
+        return "\n".join([head, "    if rest:", "        return another", *body])
+
+    def take_apart(self, arg: Any, expression: str) -> None:
+        """Lines that give the inputs below an argument, and what has to be true of them."""
+        if isinstance(arg, (dict, list, tuple)):
+            kind = self.name(type(arg), "kind")
+            self.checks.append(f"type({expression}) is {kind} and len({expression}) == {len(arg)}")
+            pairs = arg.items() if isinstance(arg, dict) else enumerate(arg)
+            for key, value in pairs:
+                self.take_apart(value, f"{expression}[{self.name(key, 'key')}]")
+        elif isinstance(arg, Constant):
+            value = self.name(arg.value, "constant")
+            kind = self.name(type(arg.value), "kind")
+            self.checks.append(f"type({expression}) is {kind} and {expression} == {value}")
+        elif arg is None:
+            self.checks.append(f"{expression} is None")
+        else:
+            self.lines.append(f"x{arg} = {expression}")
+            self.checks.append(self.check(self.graph.inputs[arg].value, f"x{arg}"))
+
+    def check(self, value: Any, x: str) -> str:
+        """What is true of an input of the traced kind."""
+        if isinstance(value, (WeakFloat, WeakInt)):
+            return f"type({x}) is {'float' if isinstance(value, WeakFloat) else 'int'}"
+        dtype = self.name(value.dtype, "dtype")
+        kind = "ndarray" if isinstance(value, np.ndarray) else self.name(type(value), "kind")
+        shape = f" and {x}.shape == {value.shape!r}" if isinstance(value, np.ndarray) else ""
+        return f"type({x}) is {kind}{shape} and {x}.dtype is {dtype}"
+
+    def memory_checks(self, inputs: str) -> list[str]:
+        """Of arrays that are written into: that they can be, and share no memory with others."""
+        arrays = [
+            (f"x{i}", node)
+            for i, node in enumerate(self.graph.inputs)
+            if isinstance(node.value, np.ndarray)
+        ]
+        written = [x for x, node in arrays if node in self.in_place]
+        if not written:
+            return []
+        owned = " and ".join(f"{x}.base is None" for x, _ in arrays)
+        distinct = " and ".join(
+            f"{x} is not {other}"
+            for x in written
+            for other, _ in arrays
+            if other != x and (other not in written or x < other)
+        )
+        writeable = " and ".join(f"{x}.flags.writeable" for x in written)
+        return [
+            f"    if not ({owned}{' and ' + distinct if distinct else ''}) and overlaps({inputs}):",
+            "        return another",
+            f"    if not ({writeable}):",
+            f"        read_only({inputs})",
+        ]
+
+    def put_together(self, structure: Any) -> str:
+        """An expression for the result, of the outputs ``y``."""
+        if isinstance(structure, dict):
+            items = [
+                f"{self.name(key, 'key')}: {self.put_together(value)}"
+                for key, value in structure.items()
+            ]
+            return f"{{{', '.join(items)}}}"
+        if isinstance(structure, (list, tuple)):
+            items = [self.put_together(value) for value in structure]
+            if isinstance(structure, list):
+                return f"[{', '.join(items)}]"
+            if hasattr(structure, "_fields"):
+                return f"{self.name(type(structure), 'kind')}({', '.join(items)})"
+            return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+        return "None" if structure is None else f"y[{structure}]"
