@@ -100,7 +100,7 @@ COUNTER = itertools.count()
     "f",
     [
         lambda x: x * STATE.rand(2, 3),
-        lambda x: x * (np.random.rand(*x.shape) < 0.5),
+        lambda x: x * (np.random.rand(*x.shape) < 0.5),  # noqa: NPY002
         lambda x: np.where(STATE.rand(2, 3) < 0.5, x, 0),
         lambda x: x * next(COUNTER),
         lambda x: (x, STATE.rand()),

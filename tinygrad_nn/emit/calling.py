@@ -30,7 +30,7 @@ class Entry:
 
     def __init__(self, graph: Graph, program: Program, in_place: dict[Node, Node]) -> None:
         self.graph = graph
-        self.source = program.source
+        self.source: str = program.source
         self._instantiate = program.instantiate
         self._in_place = in_place
         #: Runs with buffers of their own that nobody is using: one for each call under way.
