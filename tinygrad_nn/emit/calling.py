@@ -39,6 +39,7 @@ class Entry:
 
     def _caller(self) -> Any:
         writer = _Caller(self.graph, self._in_place)
+        code = writer.code()
         names = {
             **writer.names,
             "ndarray": np.ndarray,
@@ -49,7 +50,7 @@ class Entry:
             "overlaps": self._overlaps,
             "read_only": self._read_only,
         }
-        exec(compile(writer.code(), "<tinygrad_nn call>", "exec"), names)
+        exec(compile(code, "<tinygrad_nn call>", "exec"), names)
         return names["call"]
 
     def _overlaps(self, *arrays: Any) -> bool:
