@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.rules.cases import apart, case, matrices, normal
-from tinygrad_nn.rules.linalg import logabsdet
+from tinygrad_nn.rules.linalg import cofactors, logabsdet
 
 MATMUL = (
     ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)),
@@ -94,6 +94,10 @@ case(np.linalg.cholesky, matrices(3, 3), via=lambda a: np.linalg.cholesky(a @ a.
 case(np.linalg.det, np.array([[1.0, 2.0], [2.0, 4.0]]), label="singular")
 case(np.linalg.det, np.outer(np.arange(1.0, 4), np.arange(2.0, 5)), label="rank one")
 case(np.linalg.det, np.stack([np.eye(3), np.diag([1.0, 1.0, 0.0])]), label="one singular")
+for n in (1, 2, 3, 9):
+    case(cofactors, matrices(n, n), numpy=False)
+case(cofactors, matrices(2, 3, 3), numpy=False)
+case(cofactors, np.outer(np.arange(1.0, 4), np.arange(2.0, 5)), label="rank one", numpy=False)
 for n in (0, 1, 2, 5, -1, -2):
     case(np.linalg.matrix_power, matrices(2, 3, 3), n=n)
 case(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .indexing import scatter_add
 from .registry import OUTPUT, constant, operation, rule
 
 
@@ -200,15 +201,43 @@ def _is_vector(a: Any, b: Any) -> bool:
     return bool(b.ndim == 1)
 
 
-def _det(g: Any, y: Any, a: Any) -> Any:
-    """The cofactors; where a matrix has no inverse, from the determinants of its minors."""
-    if np.all(y != 0) or a.shape[-1] > 32:
-        return (g * y)[..., None, None] * mT(np.linalg.inv(a))
+@operation
+def cofactors(a: Any) -> Any:
+    """The cofactors of each matrix of a stack (..., n, n), the derivative of its determinant.
+
+    Where a matrix has no inverse, they are found from the determinants of its minors.
+    """
+    determinant = np.linalg.det(a)
+    if np.all(determinant != 0) or a.shape[-1] > _LARGE:
+        return determinant[..., None, None] * mT(np.linalg.inv(a))
+    rows, columns, signs = _minors(a)
+    return signs * np.linalg.det(a[..., rows, columns])
+
+
+#: Minors are n * n matrices: too many for matrices larger than this.
+_LARGE = 32
+
+
+def _minors(a: Any) -> tuple[Any, Any, Any]:
+    """An index (rows, columns) of all the minors of a matrix, and their signs in the cofactors."""
     n = np.arange(a.shape[-1])
-    kept = np.array([np.delete(n, i) for i in n], dtype=np.intp)
-    minors = a[..., kept[:, None, :, None], kept[None, :, None, :]]
+    kept = np.array([np.delete(n, i) for i in n], np.intp).reshape(len(n), max(0, len(n) - 1))
     signs = (1 - 2 * ((n[:, None] + n) % 2)).astype(a.dtype)
-    return g[..., None, None] * signs * np.linalg.det(minors)
+    return kept[:, None, :, None], kept[None, :, None, :], signs
+
+
+def _cofactors(g: Any, y: Any, a: Any) -> Any:
+    """Each is the determinant of a minor, so its derivative the cofactors of that."""
+    if a.shape[-1] > _LARGE // 4:
+        inverse = mT(np.linalg.inv(a))
+        along = np.sum(g * inverse, axis=(-2, -1), keepdims=True)
+        return y * along - inverse @ mT(g) @ y
+    rows, columns, signs = _minors(a)
+    return scatter_add(
+        (g * signs)[..., None, None] * cofactors(a[..., rows, columns]),
+        a.shape,
+        *(Ellipsis, rows, columns),
+    )
 
 
 def _cholesky(g: Any, y: Any, a: Any) -> Any:
@@ -225,7 +254,8 @@ def _cholesky(g: Any, y: Any, a: Any) -> Any:
 
 rule(np.linalg.solve, _solve_left, _solve_right)
 rule(np.linalg.inv, lambda g, y, a: -(mT(y) @ g @ mT(y)), shape_only=(0,))
-rule(np.linalg.det, _det)
+rule(np.linalg.det, lambda g, y, a: g[..., None, None] * cofactors(a), shape_only=(OUTPUT,))
+rule(cofactors, _cofactors)
 rule(np.linalg.cholesky, _cholesky, shape_only=(0,))
 
 
