@@ -1,0 +1,292 @@
+"""Making the nodes of a simplified graph: each is looked up, folded or rewritten first.
+
+Whatever the table holds, the work for one node is bounded: rewrites go :data:`DEPTH` deep at most,
+and :data:`FUEL` of them are applied. And a replacement is taken only if it has the very type of
+what it replaces.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from ...node import ORDER, Node
+from ...rules.registry import CONSTANTS, RULES
+from ...weak import WEAK, plain, weak
+from .canonical import canonical
+from .pattern import COMMUTATIVE, TABLE, Expression, Rewrite, Table, is_number, match_call
+from .types import blank, infer, type_of
+
+#: How deep a replacement's own operations may be rewritten.
+DEPTH = 12
+
+#: How many rewrites may be applied for one node of the old graph.
+FUEL = 100
+
+#: Entries up to which a constant result is computed now.
+FOLDED = 64
+
+#: Functions that spread a number: their result is never folded, so that it is seen to be one.
+_SPREADING = frozenset({np.broadcast_to, np.reshape})
+
+
+class Builder:
+    """The nodes made so far, each found again by what it computes.
+
+    Attributes:
+        nodes: what was made, in order; some of it may turn out not to be needed.
+        made_for: for each of these the node of the old graph that it was made for.
+        applied: how many rewrites and foldings have been applied.
+        uses: how often each operand was used in the old graph, as far as it is known.
+        labels: the nodes that are known to hold class labels from 0 on, for whom that is checked.
+    """
+
+    def __init__(self, table: Table = TABLE) -> None:
+        self.nodes: list[Node] = []
+        self.made_for: dict[Node, Node] = {}
+        self.applied = 0
+        self.uses: dict[Node, int] = {}
+        self._table = table
+        self._known: dict[Any, Any] = {}
+        self._digests: dict[int, tuple[Any, Any]] = {}
+        self._old: Node | None = None
+        self._grad = True
+        self._depth = 0
+        self._fuel = 0
+
+    def rebuild(self, old: Node, operands: tuple[Any, ...]) -> Any:
+        """What stands for a node of the old graph, given what stands for its operands."""
+        self._old, self._depth, self._fuel = old, 0, FUEL
+        carries = any(isinstance(x, Node) and x.requires_grad for x in operands)
+        self._grad = old.requires_grad or not carries or old.function in CONSTANTS
+        return self.make(old.function, operands, old.keywords, blank(old.value))
+
+    def make(
+        self,
+        function: Any,
+        operands: tuple[Any, ...],
+        keywords: dict[str, Any] | None = None,
+        value: Any = None,
+    ) -> Any:
+        """The operand that stands for ``function`` of ``operands``: a node, or a constant.
+
+        Args:
+            function: as in :attr:`Node.function`.
+            operands: nodes and constants.
+            keywords: static keyword arguments.
+            value: a stand-in for the result, if its type is known.
+        """
+        operands = tuple(map(_as_operand, operands))
+        function, operands, keywords = canonical(function, operands, keywords)
+        key = self._key(function, operands, keywords)
+        found = self._known.get(key, _UNKNOWN)
+        if found is not _UNKNOWN:
+            return found
+        if value is None:
+            value = infer(function, operands, keywords)
+        result = self._folded(function, operands, keywords, value)
+        if result is _UNKNOWN:
+            result = self._rewritten(function, operands, keywords, value)
+        if result is _UNKNOWN:
+            result = self._node(function, operands, keywords, value)
+        self._known[key] = result
+        return result
+
+    def _node(
+        self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None, value: Any
+    ) -> Node:
+        node = Node()
+        node.function = function
+        node.inputs = tuple(x if isinstance(x, Node) else None for x in operands)
+        node.arguments = tuple(x.value if isinstance(x, Node) else x for x in operands)
+        node.keywords = keywords or None
+        node.value = value
+        node.requires_grad = self._carries(function, operands)
+        node.order = next(ORDER) if node.requires_grad else 0
+        node.code, node.offset = None, 0
+        if self._old is not None:
+            node.code, node.offset = self._old.code, self._old.offset
+            self.made_for[node] = self._old
+        self.nodes.append(node)
+        return node
+
+    def _carries(self, function: Any, operands: tuple[Any, ...]) -> bool:
+        return (
+            self._grad
+            and function in RULES
+            and any(isinstance(x, Node) and x.requires_grad for x in operands)
+        )
+
+    def _folded(
+        self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None, value: Any
+    ) -> Any:
+        """The value of a function of constants alone."""
+        if any(isinstance(x, Node) for x in operands):
+            return _UNKNOWN
+        if value.shape != () and (function in _SPREADING or value.size > FOLDED):
+            return _UNKNOWN
+        if function is np.divide and is_number(operands[0]) and is_number(operands[1]):
+            quotient = operands[0] / operands[1] if operands[1] else 0.0
+            if quotient * operands[1] != operands[0] or not _is_short(quotient):
+                return _UNKNOWN  # 1 / N is better seen as a division by N
+        try:
+            with np.errstate(all="ignore"):
+                result = _compute(function, operands, keywords)
+        except (ArithmeticError, ValueError, TypeError, IndexError):
+            return _UNKNOWN  # what fails is to fail when the program runs
+        result = _as_operand(
+            float(result) if type(value) in WEAK and value.dtype == float else result
+        )
+        if type_of(result) != type_of(value):
+            return _UNKNOWN
+        self.applied += 1
+        return result
+
+    def _rewritten(
+        self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None, value: Any
+    ) -> Any:
+        """What the first rewrite that fits makes of a call."""
+        if self._depth >= DEPTH or self._fuel <= 0:
+            return _UNKNOWN
+        if function is np.divide and all(map(is_number, operands)):
+            return _UNKNOWN
+        grad = self._carries(function, operands)
+        for rewrite in self._table.candidates(function, operands):
+            found: dict[str, Any] = {}
+            if not match_call(rewrite.pattern, operands, keywords, found):
+                continue
+            result = self._replaced(rewrite, found)
+            if result is _UNKNOWN or type_of(result) != type_of(value):
+                continue
+            if isinstance(result, Node) and result.requires_grad and not grad:
+                continue  # no gradient flowed through here
+            self.applied += 1
+            return result
+        return _UNKNOWN
+
+    def _replaced(self, rewrite: Rewrite, found: dict[str, Any]) -> Any:
+        if rewrite.condition is not None:
+            args = self._arguments(rewrite.names[1], found)
+            if not rewrite.condition(*args):
+                return _UNKNOWN
+        self._depth += 1
+        self._fuel -= 1
+        try:
+            result = rewrite.replacement(*self._arguments(rewrite.names[0], found))
+        except ArithmeticError:  # of two constants, whose result no number can hold
+            return _UNKNOWN
+        finally:
+            self._depth -= 1
+        return _UNKNOWN if result is None else _as_operand(result)
+
+    def _arguments(self, names: Any, found: dict[str, Any]) -> list[Any]:
+        out: list[Any] = []
+        for variable in names:
+            x = found[variable.name]
+            out.extend(map(self.term, x)) if variable.rest else out.append(self.term(x))
+        return out
+
+    def term(self, x: Any) -> Any:
+        """An operand as a replacement sees it: a node as a :class:`Term`, a constant as it is."""
+        return Term(self, x) if isinstance(x, Node) else x
+
+    def _key(
+        self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None
+    ) -> Any:
+        parts: Any = tuple(map(self._key_of, operands))
+        if function in COMMUTATIVE and len(parts) == 2:
+            parts = frozenset(parts)
+        named = tuple((k, self._key_of(v)) for k, v in sorted(keywords.items())) if keywords else ()
+        return function, parts, named, self._carries(function, operands)
+
+    def _key_of(self, x: Any) -> Any:
+        """Something hashable that is equal for operands of the same value and type."""
+        if isinstance(x, Node):
+            return x
+        if type(x) in (float, int):
+            return type(x), repr(x)  # tells 0.0 from -0.0
+        if isinstance(x, np.generic):
+            return x.dtype, x.tobytes()
+        if isinstance(x, np.ndarray):
+            known = self._digests.get(id(x))
+            if known is None:
+                digest = blake2b(np.ascontiguousarray(x).tobytes()).digest()
+                known = self._digests[id(x)] = (x, (x.dtype, x.shape, digest))
+            return known[1]
+        if isinstance(x, (tuple, list)):
+            return type(x), tuple(map(self._key_of, x))
+        if isinstance(x, slice):
+            return slice, x.start, x.stop, x.step
+        return type(x), x
+
+
+_UNKNOWN = object()
+
+
+def _as_operand(x: Any) -> Any:
+    """What may stand among a node's arguments, in the one form that it is kept in."""
+    if isinstance(x, Node):
+        return x
+    if type(x) is Term:
+        return x.node
+    if isinstance(x, np.ndarray) and x.ndim == 0:
+        return x[()]
+    return plain(x)
+
+
+def _compute(function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None) -> Any:
+    rule = RULES.get(function)
+    if rule is not None and rule.packed:
+        return function(operands, **(keywords or {}))
+    return function(*operands, **(keywords or {}))
+
+
+def _is_short(x: Any) -> bool:
+    """Whether a number reads well: a multiple of 1/64."""
+    return bool(float(x) * 64 == round(float(x) * 64)) if abs(x) < 1e15 else True
+
+
+class Term(Expression):
+    """A node as a replacement sees it: what is computed with it becomes nodes."""
+
+    __slots__ = ("builder", "node")
+
+    def __init__(self, builder: Builder, node: Node) -> None:
+        self.builder = builder
+        self.node = node
+
+    def apply(self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """The operand that stands for a function's call."""
+        return self.builder.term(self.builder.make(function, operands, keywords))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        if function in (np.ndim, np.shape, np.size):  # questions, answered at once
+            return function(self.node.value)
+        return super().__array_function__(function, types, args, keywords)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+        shape: tuple[int, ...] = self.node.value.shape
+        return shape
+
+    @property
+    def dtype(self) -> Any:
+        """As of an array."""
+        return self.node.value.dtype
+
+    @property
+    def ndim(self) -> int:
+        """As of an array."""
+        return len(self.shape)
+
+    @property
+    def used_once(self) -> bool:
+        """Whether the old graph is known to use it in one place only."""
+        return self.builder.uses.get(self.node, 2) <= 1
+
+    def is_same(self, other: Any) -> bool:
+        """Whether ``other`` is known to have the same value."""
+        return type(other) is Term and other.node is self.node

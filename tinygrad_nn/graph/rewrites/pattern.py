@@ -1,0 +1,307 @@
+"""The language of the table of rewrites: a pattern is a line of NumPy, and so is its replacement.
+
+::
+
+    rewrite(lambda x: np.exp(log_softmax(x)), lambda x: softmax(x))
+
+The pattern is run once, on symbols, to see what it looks for; the replacement is run on the operands
+that were found, each time the pattern fits. What a variable may stand for is told by its name, as
+in a textbook:
+
+=============== ==================================================================================
+``c``, ``d``    a number that is known now; the replacement is handed the number itself and may
+                compute with it
+``s``, ``t``    a single number, known or not: an operand of shape ``()``
+``*index``      all the arguments that are left
+any other name  any operand, an axis or a shape among them
+=============== ==================================================================================
+
+A number that is written in a pattern fits a constant of that value. A variable that comes twice is
+the same operand twice. Operands of ``+``, ``*`` and their like fit in either order. A keyword
+(``axis=axis``) fits also where it is not given; the variable is then None.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ...methods import ArrayMethods
+from ...node import Node
+from ...operators import Operators
+
+#: Functions of two arguments that may change places.
+COMMUTATIVE = frozenset(
+    {np.add, np.multiply, np.maximum, np.minimum, np.fmax, np.fmin, np.equal, np.not_equal,
+     np.logical_and, np.logical_or, np.logical_xor, np.bitwise_and, np.bitwise_or, np.bitwise_xor,
+     np.hypot, np.logaddexp, np.logaddexp2}
+)  # fmt: skip
+
+
+class Expression(Operators, ArrayMethods):
+    """What NumPy's functions, Python's operators and our operations can be called on."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+    def apply(self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """The expression of ``function`` called with ``operands``."""
+        raise NotImplementedError
+
+    def _record(  # type: ignore[override]
+        self,
+        function: Any,
+        operands: tuple[Any, ...],
+        keywords: dict[str, Any] | None = None,
+        compute: Any = None,
+    ) -> Any:
+        given = {k: v for k, v in (keywords or {}).items() if v is not None and v is not False}
+        return self.apply(function, operands, given)
+
+    def _record_pair(self, function: Any, operands: Any, compute: Any = None) -> Any:  # type: ignore[override]
+        return self.apply(function, operands, {})
+
+    _record_operator = _record_pair  # type: ignore[assignment]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **keywords: Any) -> Any:
+        if method != "__call__" or keywords:
+            return NotImplemented
+        return self.apply(ufunc, operands, {})
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        return self._record(function, args, keywords)
+
+    def __record__(self, function: Any, args: Any, keywords: Any) -> Any:
+        return self._record(function, args, keywords)
+
+    def astype(self, dtype: Any) -> Any:
+        """np.astype."""
+        return self.apply(np.astype, (self, dtype), {})
+
+    @property
+    def T(self) -> Any:
+        """The transpose."""
+        return self.apply(np.transpose, (self,), {})
+
+
+# --- patterns -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A name in a pattern, and what it may stand for."""
+
+    name: str
+    rest: bool = False
+
+    def fits(self, x: Any) -> bool:
+        """Whether the name may stand for the operand ``x``."""
+        if self.name in ("c", "d"):
+            return is_number(x)
+        if self.name in ("s", "t"):
+            return is_number(x) or (isinstance(x, Node) and x.value.shape == ())
+        return True
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A function in a pattern, with the patterns of its operands."""
+
+    function: Any
+    operands: tuple[Any, ...]
+    keywords: dict[str, Any] = field(default_factory=dict)
+
+
+class Symbol(Expression):
+    """A pattern while it is being written."""
+
+    __slots__ = ("pattern",)
+
+    def __init__(self, pattern: Any) -> None:
+        self.pattern = pattern
+
+    def apply(self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any]) -> Symbol:
+        """The pattern of an operation."""
+        found = {k: _pattern(v) for k, v in keywords.items()}
+        return Symbol(Operation(function, tuple(map(_pattern, operands)), found))
+
+
+def _pattern(x: Any) -> Any:
+    return x.pattern if isinstance(x, Symbol) else x
+
+
+def is_number(x: Any) -> bool:
+    """Whether an operand is a number that is known now."""
+    return type(x) in (float, int) or (isinstance(x, np.generic) and x.dtype.kind in "fiu")
+
+
+def match(pattern: Any, x: Any, found: dict[str, Any]) -> bool:
+    """Whether the operand ``x`` fits; ``found`` takes what the variables stand for."""
+    if type(pattern) is Operation:
+        if not isinstance(x, Node) or x.function is not pattern.function:
+            return False
+        return match_call(pattern, operands_of(x), x.keywords, found)
+    if type(pattern) is Variable:
+        if pattern.name in found:
+            return same(found[pattern.name], x)
+        found[pattern.name] = x
+        return pattern.fits(x)
+    if isinstance(x, Node):
+        return False
+    if is_number(pattern):
+        return is_number(x) and bool(pattern == x)
+    return type(x) is type(pattern) and bool(x == pattern)
+
+
+def match_call(
+    pattern: Operation,
+    operands: tuple[Any, ...],
+    keywords: dict[str, Any] | None,
+    found: dict[str, Any],
+) -> bool:
+    """Whether a call's operands and keywords fit those of ``pattern``."""
+    wanted = pattern.operands
+    if wanted and type(wanted[-1]) is Variable and wanted[-1].rest:
+        fixed = len(wanted) - 1
+        if len(operands) < fixed or not match_rest(wanted[-1].name, operands[fixed:], found):
+            return False
+        wanted, operands = wanted[:-1], operands[:fixed]
+    if len(wanted) != len(operands):
+        return False
+    given = keywords or {}
+    if not given.keys() <= pattern.keywords.keys():
+        return False
+    return all(map(match, wanted, operands, [found] * len(wanted))) and all(
+        match(p, given.get(name), found) for name, p in pattern.keywords.items()
+    )
+
+
+def match_rest(name: str, operands: tuple[Any, ...], found: dict[str, Any]) -> bool:
+    """Whether all the remaining operands fit the name that stands for them."""
+    if name not in found:
+        found[name] = operands
+        return True
+    return len(found[name]) == len(operands) and all(map(same, found[name], operands))
+
+
+def operands_of(node: Node) -> tuple[Any, ...]:
+    """A node's arguments: nodes, and anything else as a constant."""
+    return tuple(
+        i if isinstance(i, Node) else a for i, a in zip(node.inputs, node.arguments, strict=True)
+    )
+
+
+def same(x: Any, y: Any) -> bool:
+    """Whether two operands are known to have the same value."""
+    if x is y:
+        return True
+    if isinstance(x, Node) or isinstance(y, Node) or type(x) is not type(y):
+        return False
+    if isinstance(x, np.ndarray):
+        return x.shape == y.shape and x.dtype == y.dtype and bool((x == y).all())
+    return bool(x == y)
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Rewrite:
+    """One line of the table.
+
+    Attributes:
+        number: its place in the table; what comes first is tried first.
+        pattern: what it looks for.
+        replacement: what to put there, a function of the variables' operands.
+        condition: a function of some of them that tells whether it applies; or None.
+        names: the variables that the replacement takes, and those that the condition takes.
+    """
+
+    number: int
+    pattern: Operation
+    replacement: Callable[..., Any]
+    condition: Callable[..., bool] | None
+    names: tuple[tuple[Variable, ...], tuple[Variable, ...]]
+
+
+#: Marks an operand that is a number, in the table's index.
+NUMBER = object()
+
+
+class Table:
+    """Rewrites, found by a node's function and the functions of its first two operands."""
+
+    def __init__(self) -> None:
+        self.rewrites: list[Rewrite] = []
+        self._index: dict[tuple[Any, ...], list[Rewrite]] = {}
+        self._found: dict[tuple[Any, ...], list[Rewrite]] = {}
+
+    def add(
+        self,
+        pattern: Callable[..., Any],
+        replacement: Callable[..., Any],
+        when: Callable[..., bool] | None = None,
+    ) -> None:
+        """Add a rewrite, in every order in which its operands may come."""
+        variables = _variables(pattern)
+        root = pattern(*(Symbol(v) for v in variables)).pattern
+        names = (_variables(replacement), () if when is None else _variables(when))
+        self._found.clear()
+        for variant in _orders(root):
+            new = Rewrite(len(self.rewrites), variant, replacement, when, names)
+            self.rewrites.append(new)
+            heads = [_head(p) for p in variant.operands[:2]]
+            self._index.setdefault((variant.function, *heads), []).append(new)
+
+    def candidates(self, function: Any, operands: tuple[Any, ...]) -> list[Rewrite]:
+        """The rewrites that may apply, in the table's order."""
+        key = (function, *map(_kind, operands[:2]))
+        found = self._found.get(key)
+        if found is None:
+            choices = [(kind, None) for kind in key[1:]]
+            keys = [(function, *heads) for heads in product(*choices)]
+            hits = {r.number: r for k in keys for r in self._index.get(k, ())}
+            found = self._found[key] = [hits[n] for n in sorted(hits)]
+        return found
+
+
+def _kind(x: Any) -> Any:
+    if isinstance(x, Node):
+        return x.function
+    return NUMBER if is_number(x) else None
+
+
+def _head(pattern: Any) -> Any:
+    if type(pattern) is Operation:
+        return pattern.function
+    if type(pattern) is Variable:
+        return NUMBER if pattern.name in ("c", "d") else None
+    return NUMBER if is_number(pattern) else None
+
+
+def _variables(function: Callable[..., Any]) -> tuple[Variable, ...]:
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(Variable(p.name, p.kind == p.VAR_POSITIONAL) for p in parameters)
+
+
+def _orders(pattern: Any) -> list[Any]:
+    """The pattern with the operands of commutative functions in every order."""
+    if type(pattern) is not Operation:
+        return [pattern]
+    out = []
+    for operands in product(*map(_orders, pattern.operands)):
+        out.append(Operation(pattern.function, operands, pattern.keywords))
+        if pattern.function in COMMUTATIVE and operands[0] != operands[1]:
+            out.append(Operation(pattern.function, operands[::-1], pattern.keywords))
+    return out
+
+
+TABLE = Table()
+
+#: Add a line to the table: ``rewrite(pattern, replacement, when=condition)``.
+rewrite = TABLE.add

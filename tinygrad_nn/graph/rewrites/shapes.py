@@ -1,0 +1,117 @@
+"""Rewrites of what moves values about: transposes, reshapes, broadcasts, casts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .pattern import rewrite
+
+# --- transposes -----------------------------------------------------------------------------------
+
+
+def _axes(x: Any, axes: Any) -> tuple[int, ...]:
+    """np.transpose's axes, written out."""
+    return tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim for a in axes)
+
+
+def _composed(x: Any, first: Any, second: Any) -> Any:
+    inner = _axes(x, first)
+    return np.transpose(x, tuple(inner[a] for a in _axes(x, second)))
+
+
+rewrite(lambda x: x.T.T, lambda x: x)
+rewrite(lambda x: x.T, lambda x: x, when=lambda x: x.ndim < 2)
+rewrite(
+    lambda x, axes: np.transpose(x, axes),
+    lambda x, axes: x.T,
+    when=lambda x, axes: _axes(x, axes) == _axes(x, None),
+)
+rewrite(
+    lambda x, axes: np.transpose(x, axes),
+    lambda x, axes: x,
+    when=lambda x, axes: _axes(x, axes) == tuple(range(x.ndim)),
+)
+rewrite(lambda x, i, j: np.transpose(np.transpose(x, i), j), lambda x, i, j: _composed(x, i, j))
+rewrite(lambda x, i: np.transpose(np.transpose(x), i), lambda x, i: _composed(x, None, i))
+rewrite(lambda x, i: np.transpose(np.transpose(x, i)), lambda x, i: _composed(x, i, None))
+
+# a product's transpose is the product of the transposes, the other way round
+rewrite(lambda a, b: (a.T @ b).T, lambda a, b: b.T @ a, when=lambda a, b: a.ndim == b.ndim == 2)
+rewrite(lambda a, b: (a @ b.T).T, lambda a, b: b @ a.T, when=lambda a, b: a.ndim == b.ndim == 2)
+
+# --- reshapes and casts ---------------------------------------------------------------------------
+
+rewrite(lambda x, i, j: np.reshape(np.reshape(x, i), j), lambda x, i, j: np.reshape(x, j))
+rewrite(lambda x, i: np.reshape(x, i), lambda x, i: x)  # where the shape is x's own
+rewrite(lambda x, i: np.broadcast_to(x, i), lambda x, i: x)
+rewrite(lambda x, i: x.astype(i), lambda x, i: x)
+rewrite(lambda s, i: np.reshape(s, i), lambda s, i: np.broadcast_to(s, i))
+rewrite(
+    lambda x, i, j: np.reshape(np.broadcast_to(x, i), j),
+    lambda x, i, j: np.broadcast_to(x, j),
+    when=lambda x: np.ndim(x) == 0,
+)
+
+# --- broadcasts -----------------------------------------------------------------------------------
+
+rewrite(
+    lambda x, i, j: np.broadcast_to(np.broadcast_to(x, i), j), lambda x, i, j: np.broadcast_to(x, j)
+)
+
+
+def _leads(x: Any, shape: Any) -> bool:
+    """Whether a reshape only puts axes of length 1 in front of x's own."""
+    n = len(shape) - x.ndim
+    return n > 0 and tuple(shape[n:]) == x.shape and all(m == 1 for m in shape[:n])
+
+
+rewrite(
+    lambda x, i, j: np.broadcast_to(np.reshape(x, i), j),
+    lambda x, i, j: np.broadcast_to(x, j),
+    when=lambda x, i: _leads(x, i),
+)
+
+#: Elementwise functions of one argument, and of two.
+_OF_ONE: tuple[Any, ...] = (
+    np.negative, np.exp, np.log, np.sqrt, np.sign, np.absolute, np.logical_not, np.tanh,
+)  # fmt: skip
+_OF_TWO: tuple[Any, ...] = (
+    np.add, np.subtract, np.multiply, np.divide, np.power, np.maximum, np.minimum, np.equal,
+    np.not_equal, np.greater, np.greater_equal, np.less, np.less_equal, np.logical_and, np.logical_or,
+)  # fmt: skip
+
+
+def _add_for_one(f: Any) -> None:
+    # of equal numbers one is enough
+    rewrite(lambda x, i: f(np.broadcast_to(x, i)), lambda x, i: np.broadcast_to(f(x), i))
+
+
+def _add_for_two(f: Any) -> None:
+    # the function itself broadcasts; taken only where the other operand has the full shape
+    rewrite(lambda x, i, y: f(np.broadcast_to(x, i), y), lambda x, i, y: f(x, y))
+    rewrite(lambda x, i, y: f(y, np.broadcast_to(x, i)), lambda x, i, y: f(y, x))
+    rewrite(
+        lambda x, i, y: f(np.reshape(x, i), y), lambda x, y: f(x, y), when=lambda x, i: _leads(x, i)
+    )
+    rewrite(
+        lambda x, i, y: f(y, np.reshape(x, i)), lambda x, y: f(y, x), when=lambda x, i: _leads(x, i)
+    )
+    # of equal numbers one is enough
+    rewrite(
+        lambda x, i, s: f(np.broadcast_to(x, i), s), lambda x, i, s: np.broadcast_to(f(x, s), i)
+    )
+    rewrite(
+        lambda x, i, s: f(s, np.broadcast_to(x, i)), lambda x, i, s: np.broadcast_to(f(s, x), i)
+    )
+    rewrite(
+        lambda x, i, y, j: f(np.broadcast_to(x, i), np.broadcast_to(y, j)),
+        lambda x, i, y, j: np.broadcast_to(f(x, y), np.broadcast_shapes(i, j)),
+    )
+
+
+for _function in _OF_ONE:
+    _add_for_one(_function)
+for _function in _OF_TWO:
+    _add_for_two(_function)

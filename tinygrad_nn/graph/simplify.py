@@ -1,0 +1,180 @@
+"""A graph with fewer operations and the same values: ``Graph.simplify``.
+
+One pass goes through the nodes in order and makes each anew from what stands for its operands. On
+the way it is looked up among those already made (common subexpressions), computed if it is constant,
+or replaced by a rewrite of the table in :mod:`tinygrad_nn.graph.rewrites`. What the outputs do not
+need is left behind. Passes are repeated while they change something, a few times at most; the work
+of each is proportional to the number of nodes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..node import Node, leaf
+from ..weak import weak
+from .graph import Graph
+from .rewrites import Builder
+from .rewrites.pattern import operands_of
+
+#: How many passes there are at most.
+PASSES = 5
+
+
+def simplify(graph: Graph) -> Graph:
+    """The same program with fewer operations; see :meth:`Graph.simplify`."""
+    for _ in range(PASSES):
+        graph, applied = _once(graph)
+        if not applied:
+            break
+    return graph
+
+
+def _once(graph: Graph) -> tuple[Graph, int]:
+    """One pass, and how many rewrites it applied."""
+    builder = Builder()
+    stands_for: dict[Node, Any] = {n: n for n in (*graph.inputs, *graph.captured)}
+    uses = _uses(graph)
+    for node in graph.nodes:
+        operands = tuple(
+            stands_for.get(x, x) if isinstance(x, Node) else x for x in operands_of(node)
+        )
+        new = stands_for[node] = builder.rebuild(node, operands)
+        if isinstance(new, Node):
+            builder.uses[new] = builder.uses.get(new, 0) + uses.get(node, 0)
+    ends: dict[Node, Node] = {}
+    for node in (*graph.outputs, *(new for _, new in graph.updates)):
+        new = stands_for[node]
+        ends[node] = new if isinstance(new, Node) else _constant(new, stands_for, node)
+    return _assembled(graph, builder, stands_for, ends), builder.applied
+
+
+def _uses(graph: Graph) -> dict[Node, int]:
+    """In how many places each node is used; an output counts as one more."""
+    uses: dict[Node, int] = {}
+    ends = (*graph.outputs, *(new for _, new in graph.updates))
+    for node in (*(x for n in graph.nodes for x in n.inputs), *ends):
+        if isinstance(node, Node):
+            uses[node] = uses.get(node, 0) + 1
+    return uses
+
+
+def _constant(value: Any, stands_for: dict[Node, Any], node: Node) -> Node:
+    """A leaf for an output that turned out to be constant."""
+    stands_for[node] = leaf(weak(value), False)
+    return stands_for[node]  # type: ignore[no-any-return]
+
+
+def _assembled(
+    graph: Graph, builder: Builder, stands_for: dict[Node, Any], ends: dict[Node, Node]
+) -> Graph:
+    live = _live(ends.values())
+    nodes = tuple(n for n in builder.nodes if n in live)
+    inputs = set(graph.inputs)
+    made = set(nodes)
+    old = [n for n in graph.captured if n in live]
+    constants = [n for n in live if n not in made and n not in inputs and n not in set(old)]
+    captured = (*old, *constants)
+    return Graph(
+        name=graph.name,
+        inputs=graph.inputs,
+        captured=captured,
+        nodes=nodes,
+        outputs=tuple(ends[n] for n in graph.outputs),
+        names=_names(graph, stands_for, (*captured, *nodes)),
+        structure=graph.structure,
+        arguments=graph.arguments,
+        updates=tuple((n, ends[new]) for n, new in graph.updates if ends[new] is not n),
+        origin=_origin(graph, builder, stands_for, nodes, live),
+    )
+
+
+def _live(ends: Iterable[Node]) -> dict[Node, None]:
+    """What the ends need, the ends included."""
+    live = dict.fromkeys(ends)
+    stack = list(live)
+    while stack:
+        for parent in stack.pop().inputs:
+            if isinstance(parent, Node) and parent not in live:
+                live[parent] = None
+                stack.append(parent)
+    return live
+
+
+#: A name that only tells nodes apart.
+_NUMBERED = re.compile(r"t(\d+)")
+
+
+def _names(graph: Graph, stands_for: dict[Node, Any], nodes: tuple[Node, ...]) -> dict[Node, str]:
+    """Names for the inputs and ``nodes``: the best of what each stands for, or a new number.
+
+    The user's own name is best, then that of a gradient.
+    """
+    found: dict[Node, tuple[int, str]] = {}
+    for old in graph.everything:
+        name, new = graph.names[old], stands_for[old]
+        if not isinstance(new, Node):
+            continue
+        rank = 2 if _NUMBERED.fullmatch(name) else int(old in graph.origin)
+        if old is new:
+            rank = -1
+        if new not in found or rank < found[new][0]:
+            found[new] = (rank, name)
+    numbers = [int(m[1]) for m in map(_NUMBERED.fullmatch, graph.names.values()) if m]
+    last = max(numbers, default=0)
+    names = {node: graph.names[node] for node in graph.inputs}
+    for node in nodes:
+        if node not in found:
+            last += 1
+        names[node] = found[node][1] if node in found else f"t{last}"
+    return names
+
+
+def _origin(
+    graph: Graph,
+    builder: Builder,
+    stands_for: dict[Node, Any],
+    nodes: tuple[Node, ...],
+    live: dict[Node, None],
+) -> dict[Node, Node]:
+    """For each node that belongs to a derivative, what now stands for the node it is that of."""
+    if not graph.origin:
+        return {}
+    there = dict.fromkeys(graph.inputs) | live
+    origin: dict[Node, Node] = {}
+    nearest: dict[Node, Node] | None = None
+    for node in nodes:
+        old = builder.made_for[node]
+        if old not in graph.origin:
+            continue
+        forward = graph.origin[old]
+        new = stands_for.get(forward)
+        if new not in there or not isinstance(new, Node):
+            nearest = _nearest(graph, stands_for, there) if nearest is None else nearest
+            new = nearest.get(forward)
+        if isinstance(new, Node):
+            origin[node] = new
+    return origin
+
+
+def _nearest(
+    graph: Graph, stands_for: dict[Node, Any], there: dict[Node, None]
+) -> dict[Node, Node]:
+    """For each forward node one that is still there: what it went into, or what it came from."""
+    nearest = {}
+    forward = [n for n in graph.nodes if n not in graph.origin]
+    for node in graph.everything:
+        new = stands_for[node]
+        if isinstance(new, Node) and new in there:
+            nearest[node] = new
+    for node in reversed(forward):
+        for parent in node.inputs:
+            if isinstance(parent, Node) and node in nearest:
+                nearest.setdefault(parent, nearest[node])
+    for node in forward:
+        for parent in node.inputs:
+            if isinstance(parent, Node) and parent in nearest:
+                nearest.setdefault(node, nearest[parent])
+    return nearest
