@@ -1,0 +1,210 @@
+"""NumPy code with planned buffers: what ``tg.compile`` runs.
+
+The code is a function ``instantiate`` that makes the buffers and returns ``run``, which computes.
+Values have the user's names; the head lists the memories and which values lie in each.
+"""
+
+from __future__ import annotations
+
+import keyword
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph
+from ..node import Node
+from ..weak import WEAK, WeakFloat, plain
+from .buffer_steps import Step
+from .buffers import Plan, Where, plan
+from .program import Program
+
+#: What the code uses and no value may be called.
+_OWN_NAMES = {"np", "float", "int", "slice", "nan", "inf"}
+
+#: Bytes to which memories are aligned: a cache line, the width of the widest vector units.
+_ALIGNMENT = 64
+
+
+def build(graph: Graph, in_place: dict[Node, Node]) -> Program:
+    """The program that computes a graph in planned memory.
+
+    Args:
+        graph: simplified, and expanded to NumPy's functions.
+        in_place: for each input that is overwritten, the node whose value it gets. Such an input
+            must share no memory with another one; it is returned where its node is an output.
+    """
+    writer = _Writer(graph, plan(graph, in_place))
+    source = writer.source()
+    namespace = {"np": np, **writer.constants}
+    exec(compile(source, f"<tg.compile {graph.name}>", "exec"), namespace)
+    return Program(source, namespace[writer.instantiate])
+
+
+def aligned(size: int) -> Any:
+    """A memory of ``size`` bytes that begins with a cache line."""
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size]
+
+
+class _Writer:
+    """Writes the code of a plan. Names are identifiers that no other value has."""
+
+    def __init__(self, graph: Graph, made: Plan) -> None:
+        self.graph = graph
+        self.plan = made
+        self.taken = set(_OWN_NAMES) | set(keyword.kwlist)
+        self.names: dict[Node, str] = {}
+        #: What the code needs from outside, by name.
+        self.constants: dict[str, Any] = {}
+        self.known: dict[Any, str] = {}
+        #: For each memory the names of the values in it.
+        self.inside: list[list[str]] = [[] for _ in made.memories]
+        self.memory_of: dict[Node, int] = {}
+        self.setup: list[str] = []
+        self.body: list[str] = []
+        for node in (*graph.inputs, *graph.captured):
+            self.names[node] = self.unique(graph.names[node])
+        for step in made.steps:
+            self.names[step.node] = self.unique(graph.names.get(step.node, "returned"))
+        self.instantiate = self.unique("instantiate")
+        self.aligned = self.constant(aligned, "aligned")
+        self.memories = [self.unique(f"memory{i + 1}") for i in range(len(made.memories))]
+        for node in graph.captured:
+            self.names[node] = self.constant(plain(node.value), self.names[node], taken=True)
+
+    def unique(self, wanted: str) -> str:
+        """``wanted``, or that with a number."""
+        name, n = wanted, 1
+        while name in self.taken:
+            n += 1
+            name = f"{wanted}_{n}"
+        self.taken.add(name)
+        return name
+
+    def constant(self, value: Any, wanted: str, taken: bool = False) -> str:
+        """The name of a value from outside; equal arrays are one."""
+        if isinstance(value, np.ndarray):
+            # a copy: a constant stays what it was when the function was compiled
+            key: Any = (value.shape, value.dtype, value.tobytes())
+            value = np.array(value) if key not in self.known else value
+        else:
+            key = id(value)
+        if key not in self.known:
+            name = wanted if taken else self.unique(wanted)
+            self.known[key] = name
+            self.constants[name] = value
+        return self.known[key]
+
+    def source(self) -> str:
+        """The whole text."""
+        for i, size in enumerate(self.plan.memories):
+            self.setup.append(f"{self.memories[i]} = {self.aligned}({size})")
+        for step in self.plan.steps:
+            self.step(step)
+        for target, node in self.plan.written:
+            self.body.append(f"{self.names[target]}[...] = {self.names[node]}")
+        returned = [self.names[node] for node in self.plan.returned]
+        run = self.unique("run")
+        inputs = ", ".join(self.names[node] for node in self.graph.inputs)
+        tail = f"return ({', '.join(returned)}{',' if len(returned) == 1 else ''})"
+        lines = [
+            self.head(),
+            f"def {self.instantiate}():",
+            *(f"    {line}" for line in self.setup),
+            "",
+            f"    def {run}({inputs}):",
+            *(f"        {line}" for line in self.body),
+            f"        {tail}",
+            "",
+            f"    return {run}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def head(self) -> str:
+        """What the code is, and where its values lie."""
+        inputs = ", ".join(f"{self.names[n]}: {type_text(n)}" for n in self.graph.inputs)
+        lines = [f"# {self.graph.name}({inputs})"]
+        if self.plan.memories:
+            total = sum(self.plan.memories)
+            lines.append(f"# Kept between runs: {total:,} bytes")
+            for name, size, inside in zip(
+                self.memories, self.plan.memories, self.inside, strict=True
+            ):
+                lines.append(f"#   {name}, {size:,} bytes: {', '.join(inside)}")
+        return "\n".join(lines)
+
+    def step(self, step: Step) -> None:
+        """The lines of a step, and what has to be there before the first run."""
+        node, where = step.node, self.plan.where[step.node]
+        name = self.names[node]
+        if where is Where.FIXED:
+            self.setup.append(f"{name} = {self.filled(step, step.expression)}")
+            return
+        lines: list[str] = []
+        if where is Where.PLANNED or where is Where.OVER:
+            lines += self.into_memory(step, name)
+        elif where is Where.GIVEN:
+            self.names[node] = self.names[self.plan.given[node]]
+            lines += [self.filled(step, line) for line in step.lines]
+        elif step.expression:
+            lines.append(f"{name} = {self.filled(step, step.expression)}")
+        else:
+            value = node.value
+            lines.append(f"{name} = np.empty({value.shape}, {self.dtype(value.dtype)})")
+            lines += [self.filled(step, line) for line in step.lines]
+        lines[0] += (
+            f"  # {'' if lines[0].startswith(f'{name} =') else f'{name}: '}{type_text(node)}"
+        )
+        self.body += lines
+        dropped = self.plan.dropped.get(node)
+        if dropped:
+            self.body.append(f"del {', '.join(self.names[n] for n in dropped)}")
+
+    def into_memory(self, step: Step, name: str) -> list[str]:
+        """The lines of a step that writes where memory is planned, or over an operand."""
+        node, arrays = step.node, self.plan.arrays
+        over = self.plan.over.get(node)
+        before: list[str] = []
+        if over is None:
+            memory = self.plan.memory[node]
+            dtype = self.dtype(node.value.dtype)
+            view = f"np.ndarray({node.value.shape}, {dtype}, {self.memories[memory]})"
+            self.setup.append(f"{name} = {view}")
+            self.inside[memory].append(name)
+        elif node in arrays:
+            self.setup.append(f"{name} = {self.names[over]}")
+        else:
+            before = [f"{name} = {self.names[over]}"]
+        fixed = step.fixed
+        if fixed is not None and fixed.reads[0] in arrays and node in arrays:
+            step = fixed
+        lines = step.lines[1:] if step.copies and over is not None else step.lines
+        return before + [self.filled(step, line) for line in lines]
+
+    def filled(self, step: Step, text: str) -> str:
+        """A template with the names of this code."""
+        words = {key: self.constant(value, key) for key, value in step.constants.items()}
+        words["out"] = self.names[step.node]
+        reads = [self.names[read] for read in step.reads]
+        for key, view in step.prepared.items():
+            expression = view.format(*reads, **words)
+            if expression not in self.known:
+                self.known[expression] = self.unique(f"{words['out']}_{key}")
+                self.setup.append(f"{self.known[expression]} = {expression}")
+            words[key] = self.known[expression]
+        return text.format(*reads, **words)
+
+    def dtype(self, dtype: Any) -> str:
+        """The text for a dtype."""
+        if dtype.isnative and dtype.kind in "iuf":
+            return f"np.{dtype.name}"
+        return "np.bool_" if dtype.kind == "b" else self.constant(dtype, "dtype")
+
+
+def type_text(node: Node) -> str:
+    """``float64[300, 100]``; ``float`` for a Python number."""
+    value = node.value
+    if isinstance(value, WEAK):
+        return "float" if isinstance(value, WeakFloat) else "int"
+    return f"{value.dtype.name}[{', '.join(map(str, value.shape)) or '()'}]"
