@@ -92,7 +92,7 @@ def _cross_entropy(g: Any, y: Any, scores: Any, labels: Any, p: Any = None) -> A
     """(softmax - onehot) / N."""
     n = scores.shape[0]
     if not isinstance(p, np.ndarray):
-        return (g / n) * (softmax(scores) - onehot(labels, scores))
+        return (softmax(scores) - onehot(labels, scores)) * g / n
     ds = p * (g / n)
     ds[np.arange(n), labels] -= g / n
     return ds
