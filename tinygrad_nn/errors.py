@@ -53,6 +53,14 @@ class TraceError(TinygradError, TypeError):
     """A function that cannot be recorded as a graph, or a graph's text that cannot be read."""
 
 
+class GraphError(TinygradError, ValueError):
+    """A graph that is not consistent in itself; the message names its first wrong line."""
+
+
+class ExportError(TinygradError, RuntimeError):
+    """A graph that another format cannot express, or a file that cannot be written."""
+
+
 class RenderError(TinygradError, RuntimeError):
     """A picture that could not be drawn; the message says what is missing."""
 

@@ -166,6 +166,20 @@ class Graph:
 
         return gradient(self, wrt)
 
+    def check(self) -> Graph:
+        """Derive every shape and dtype anew, and hold everything against its place in the graph.
+
+        Returns:
+            The graph itself, if it is consistent.
+
+        Raises:
+            GraphError: it is not; with the first wrong line of the text form, what it declares and
+                what was computed.
+        """
+        from .check import check
+
+        return check(self)
+
     def simplify(self) -> Graph:
         """The same program with fewer operations; see :mod:`tinygrad_nn.graph.simplify`.
 
