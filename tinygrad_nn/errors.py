@@ -65,6 +65,10 @@ class RenderError(TinygradError, RuntimeError):
     """A picture that could not be drawn; the message says what is missing."""
 
 
+class DependencyError(TinygradError, ImportError):
+    """An optional package that is needed and not installed; the message says how to install it."""
+
+
 class GradientError(TinygradError, AssertionError):
     """A gradient that disagrees with the numeric one, or is missing or not finite."""
 
