@@ -164,15 +164,8 @@ class _Expansion:
 
     def rewired(self, node: Node) -> Node:
         """The same operation on what its inputs have become."""
-        inputs = tuple(self.now.get(i, i) for i in node.inputs)
-        new = node
-        if any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
-            new = Node()
-            new.function, new.inputs, new.arguments = node.function, inputs, node.arguments
-            new.keywords, new.value = node.keywords, node.value
-            new.requires_grad = node.requires_grad
-            new.order = next(ORDER) if node.requires_grad else 0
-            new.code, new.offset = node.code, node.offset
+        new = with_inputs(node, tuple(self.now.get(i, i) for i in node.inputs))
+        if new is not node:
             self.names[new] = self.names[node]
         self.nodes.append(new)
         if node in self.graph.origin:
@@ -247,6 +240,19 @@ class _Expansion:
             name = f"{wanted}_{n}"
         self.taken.add(name)
         return name
+
+
+def with_inputs(node: Node, inputs: tuple[Any, ...]) -> Node:
+    """The same operation on other nodes of the same types; ``node`` itself if none is another."""
+    if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+        return node
+    new = Node()
+    new.function, new.inputs, new.arguments = node.function, inputs, node.arguments
+    new.keywords, new.value = node.keywords, node.value
+    new.requires_grad = node.requires_grad
+    new.order = next(ORDER) if node.requires_grad else 0
+    new.code, new.offset = node.code, node.offset
+    return new
 
 
 def _spared(value: Any) -> Any:

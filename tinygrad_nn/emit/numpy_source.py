@@ -1,0 +1,167 @@
+"""A graph as standalone NumPy source: the code that a careful person would have written.
+
+:func:`derive` gives a function together with its gradient, :func:`source` any graph.
+Imports: graph, rules, node, tree, errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ..graph import Graph
+from ..graph.frozen import trace_for_good
+from ..graph.tracer import parameter_names
+from ..node import Node
+from .code import WIDTH
+from .expand import expand, labels_to_check
+from .idioms import readable
+from .naming import Names
+from .results import Results
+from .signature import Signature
+from .statements import INDENT, Statement, Writer, check, labels_test, shape_text
+
+
+def derive(f: Callable[..., Any], *args: Any, wrt: Any = 0) -> str:
+    """The source of a function that computes ``f`` and its gradient, in NumPy alone.
+
+    Args:
+        f: a function of arrays and Python numbers, or of nested dicts, lists and tuples of them,
+            that gives a single number.
+        args: its arguments. Their values do not matter, their shapes and dtypes do: the code is
+            for these.
+        wrt: the place of the argument to differentiate with respect to, or a tuple of places.
+
+    Returns:
+        The text of a module that imports NumPy and defines one function. It takes f's arguments and
+        returns ``(value, gradients)``, the gradients in the structure of the argument, or as a
+        tuple of such if ``wrt`` is one.
+
+    Raises:
+        TraceError: ``f`` cannot be recorded, or would be frozen: it draws random numbers, uses a
+            parameter that is not among its arguments, or has shapes that depend on values.
+        ShapeError: ``f`` gives no single number.
+        DtypeError: an argument to differentiate with respect to is not floating-point.
+    """
+    graph = trace_for_good(f, *args)
+    names = parameter_names(f, args)
+    places = tuple(wrt) if isinstance(wrt, (tuple, list)) else (wrt,)
+    gradient = graph.gradient(wrt).simplify()
+    of = " and ".join(names[place] for place in places)
+    return _text(gradient, names, f"Return {graph.name} and its gradient with respect to {of}.")
+
+
+def source(graph: Graph) -> str:
+    """The source of a function that runs ``graph``; see :func:`derive`."""
+    return _text(graph, None, f"Return what {graph.name} computes.")
+
+
+def _text(graph: Graph, parameters: list[str] | None, summary: str) -> str:
+    """The module's text.
+
+    Labels stay known through the rewriting as outputs after the graph's own.
+    """
+    labels = labels_to_check(graph)
+    own = len(graph.outputs)
+    graph = expand(replace(graph, outputs=(*graph.outputs, *labels)))
+    if parameters is not None:  # a derivative is simplified again; a graph is shown as it is
+        graph = graph.simplify()
+    graph = readable(graph, set(graph.outputs[own:]))
+    classes = dict(zip(graph.outputs[own:], labels.values(), strict=True))
+    graph = replace(graph, outputs=graph.outputs[:own])
+    return _Module(graph, parameters, summary, classes).text()
+
+
+class _Module:
+    """One module in the making: the function's head, its statements and its end."""
+
+    def __init__(
+        self, graph: Graph, parameters: list[str] | None, summary: str, labels: dict[Node, int]
+    ) -> None:
+        self.graph = graph
+        self.summary = summary
+        names = Names()
+        self.signature = Signature(graph, parameters, names)
+        self.writer = Writer(graph, self.signature.variables, names, labels)
+        self.results = Results(self.writer)
+
+    def text(self) -> str:
+        """The module's lines, put together."""
+        writer = self.writer
+        self.results.write_constants()
+        writer.write()
+        after = self.results.lines()
+        lines = [
+            "import numpy as np",
+            "",
+            "",
+            *self.signature.definition(),
+            *self.signature.docstring(self.summary),
+            *self.signature.unpacking(),
+            *self.checks(),
+        ]
+        lines += self.body(len(lines))
+        return "\n".join([*lines, *after, ""])
+
+    def checks(self) -> list[str]:
+        """The statement that refuses arguments for which the code would give a wrong number."""
+        tests = self.signature.shape_tests()
+        held = ["the shapes above"] if tests else []
+        for node in self.graph.inputs:
+            if node in self.writer.labels:
+                y, classes = self.signature.variables[node], self.writer.labels[node]
+                tests += labels_test(y, classes)
+                held.append(f"labels {y} from 0 to {classes - 1}")
+        return check(tests, f"written for {' and '.join(held)}") if tests else []
+
+    def body(self, above: int) -> list[str]:
+        """The statements with their comments, below so many lines."""
+        statements = self.writer.statements
+        parted = any(s.phase for s in statements)
+        lines: list[str] = []
+        place: dict[int, int] = {}
+        phase = -1
+        for statement in statements:
+            if parted and statement.phase != phase and statement.node is not None:
+                phase = statement.phase
+                lines.append(f"{' ' * INDENT}# {self.heading(phase)}")
+            written = self.commented(statement, place)
+            lines += written
+            place[id(statement)] = above + len(lines)
+        return lines
+
+    def heading(self, phase: int) -> str:
+        """What a part of the function is called."""
+        if phase % 2:
+            return "backward" if phase == 1 else "backward again"
+        return "forward" if phase == 0 else "update" if self.graph.updates else "after that"
+
+    def commented(self, statement: Statement, place: dict[int, int]) -> list[str]:
+        """A statement's lines, with the shape and the origin of what it computes."""
+        margin = " " * INDENT
+        if statement.node is None:
+            return list(statement.lines)
+        code = statement.layout()
+        shape, of = shape_text(statement.node.value), self.origins(statement, place)
+        for above, beside in (("", f"{shape}{of}"), (of.strip(), shape)):
+            line = f"{code[0]}  # {beside}"
+            if len(code) == 1 and len(line) <= WIDTH:
+                return [*([f"{margin}# {above}"] if above else []), line]
+        return [f"{margin}# {shape}{of}", *code]
+
+    def origins(self, statement: Statement, place: dict[int, int]) -> str:
+        """Which lines a backward statement differentiates, in words."""
+        origin, home = self.graph.origin, self.writer.home
+        if statement.node in self.graph.inputs:
+            return ""
+        lines: dict[int, str] = {}
+        for node in (statement.node, *statement.parts):
+            of = home.get(origin[node]) if node in origin else None
+            if of is not None and id(of) in place and of.node is not None:
+                lines[place[id(of)]] = self.writer.variable[of.node]
+        words = [f"{name} (line {line})" for line, name in sorted(lines.items())]
+        if not words:
+            return ""
+        *first, last = words
+        return f"  of {', '.join(first)} and {last}" if first else f"  of {last}"
