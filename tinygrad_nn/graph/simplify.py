@@ -1,10 +1,10 @@
 """A graph with fewer operations and the same values: ``Graph.simplify``.
 
 One pass goes through the nodes in order and makes each anew from what stands for its operands. On
-the way it is looked up among those already made (common subexpressions), computed if it is constant,
-or replaced by a rewrite of the table in :mod:`tinygrad_nn.graph.rewrites`. What the outputs do not
-need is left behind. Passes are repeated while they change something, a few times at most; the work
-of each is proportional to the number of nodes.
+the way it is looked up among those already made (common subexpressions), computed if it is
+constant, or replaced by a rewrite of the table in :mod:`tinygrad_nn.graph.rewrites`. What the
+outputs do not need is left behind. Passes are repeated while they change something, a few times at
+most; the work of each is proportional to the number of nodes.
 """
 
 from __future__ import annotations

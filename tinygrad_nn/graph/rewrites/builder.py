@@ -7,16 +7,28 @@ what it replaces.
 
 from __future__ import annotations
 
+import math
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from ...node import ORDER, Node
+from ...rules.neural import cross_entropy
 from ...rules.registry import CONSTANTS, RULES
 from ...weak import WEAK, plain, weak
 from .canonical import canonical
-from .pattern import COMMUTATIVE, TABLE, Expression, Rewrite, Table, is_number, match_call
+from .pattern import (
+    COMMUTATIVE,
+    PLAIN,
+    TABLE,
+    Expression,
+    Rewrite,
+    Table,
+    is_number,
+    match_call,
+    same,
+)
 from .types import blank, infer, type_of
 
 #: How deep a replacement's own operations may be rewritten.
@@ -40,7 +52,8 @@ class Builder:
         made_for: for each of these the node of the old graph that it was made for.
         applied: how many rewrites and foldings have been applied.
         uses: how often each operand was used in the old graph, as far as it is known.
-        labels: the nodes that are known to hold class labels from 0 on, for whom that is checked.
+        labels: the nodes that hold class labels, as a cross entropy checks, each with the number
+            of classes.
     """
 
     def __init__(self, table: Table = TABLE) -> None:
@@ -48,6 +61,7 @@ class Builder:
         self.made_for: dict[Node, Node] = {}
         self.applied = 0
         self.uses: dict[Node, int] = {}
+        self.labels: set[tuple[Any, int]] = set()
         self._table = table
         self._known: dict[Any, Any] = {}
         self._digests: dict[int, tuple[Any, Any]] = {}
@@ -110,6 +124,8 @@ class Builder:
             node.code, node.offset = self._old.code, self._old.offset
             self.made_for[node] = self._old
         self.nodes.append(node)
+        if function is cross_entropy and isinstance(operands[1], Node):
+            self.labels.add((operands[1], node.arguments[0].shape[1]))
         return node
 
     def _carries(self, function: Any, operands: tuple[Any, ...]) -> bool:
@@ -185,12 +201,15 @@ class Builder:
         out: list[Any] = []
         for variable in names:
             x = found[variable.name]
-            out.extend(map(self.term, x)) if variable.rest else out.append(self.term(x))
+            if variable.rest:
+                out.extend(self.term(i) if isinstance(i, (Node, np.ndarray)) else i for i in x)
+            else:
+                out.append(x if variable.name in PLAIN else self.term(x))
         return out
 
-    def term(self, x: Any) -> Any:
-        """An operand as a replacement sees it: a node as a :class:`Term`, a constant as it is."""
-        return Term(self, x) if isinstance(x, Node) else x
+    def term(self, x: Any) -> Term:
+        """An operand as a replacement sees it."""
+        return Term(self, x)
 
     def _key(
         self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None
@@ -230,7 +249,7 @@ def _as_operand(x: Any) -> Any:
     if isinstance(x, Node):
         return x
     if type(x) is Term:
-        return x.node
+        return x.operand
     if isinstance(x, np.ndarray) and x.ndim == 0:
         return x[()]
     return plain(x)
@@ -249,33 +268,41 @@ def _is_short(x: Any) -> bool:
 
 
 class Term(Expression):
-    """A node as a replacement sees it: what is computed with it becomes nodes."""
+    """An operand as a replacement sees it: what is computed with it becomes nodes.
 
-    __slots__ = ("builder", "node")
+    Attributes:
+        operand: the node, or the constant.
+    """
 
-    def __init__(self, builder: Builder, node: Node) -> None:
+    __slots__ = ("builder", "operand")
+
+    def __init__(self, builder: Builder, operand: Any) -> None:
         self.builder = builder
-        self.node = node
+        self.operand = operand
 
     def apply(self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """The operand that stands for a function's call."""
-        return self.builder.term(self.builder.make(function, operands, keywords))
+        return Term(self.builder, self.builder.make(function, operands, keywords))
 
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
         if function in (np.ndim, np.shape, np.size):  # questions, answered at once
-            return function(self.node.value)
+            return function(self._value)
         return super().__array_function__(function, types, args, keywords)
+
+    @property
+    def _value(self) -> Any:
+        return self.operand.value if isinstance(self.operand, Node) else weak(self.operand)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """As of an array."""
-        shape: tuple[int, ...] = self.node.value.shape
+        shape: tuple[int, ...] = self._value.shape
         return shape
 
     @property
     def dtype(self) -> Any:
         """As of an array."""
-        return self.node.value.dtype
+        return self._value.dtype
 
     @property
     def ndim(self) -> int:
@@ -283,10 +310,29 @@ class Term(Expression):
         return len(self.shape)
 
     @property
+    def size(self) -> int:
+        """As of an array."""
+        return math.prod(self.shape)
+
+    @property
+    def constant(self) -> Any:
+        """The value, if it is known now; else None."""
+        return None if isinstance(self.operand, Node) else self.operand
+
+    @property
+    def function(self) -> Any:
+        """The function that it is the result of; None of an input or a constant."""
+        return self.operand.function if isinstance(self.operand, Node) else None
+
+    @property
     def used_once(self) -> bool:
         """Whether the old graph is known to use it in one place only."""
-        return self.builder.uses.get(self.node, 2) <= 1
+        return self.builder.uses.get(self.operand, 2) <= 1
+
+    def number(self, value: Any) -> Term:
+        """A constant of this operand's dtype."""
+        return Term(self.builder, self.dtype.type(value))
 
     def is_same(self, other: Any) -> bool:
         """Whether ``other`` is known to have the same value."""
-        return type(other) is Term and other.node is self.node
+        return same(self.operand, other.operand if type(other) is Term else other)

@@ -4,16 +4,18 @@
 
     rewrite(lambda x: np.exp(log_softmax(x)), lambda x: softmax(x))
 
-The pattern is run once, on symbols, to see what it looks for; the replacement is run on the operands
-that were found, each time the pattern fits. What a variable may stand for is told by its name, as
-in a textbook:
+The pattern is run once, on symbols, to see what it looks for; the replacement is run on the
+operands that were found, each time the pattern fits. What a variable may stand for is told by its
+name, as in a textbook:
 
 =============== ==================================================================================
-``c``, ``d``    a number that is known now; the replacement is handed the number itself and may
-                compute with it
+``c``, ``d``,   a number that is known now; the replacement is handed the number itself and may
+``e``, ``n``    compute with it
 ``s``, ``t``    a single number, known or not: an operand of shape ``()``
+``i``, ``j``,   a setting of a function (an axis, a shape, a dtype), handed over as it is
+``axis``, ...
 ``*index``      all the arguments that are left
-any other name  any operand, an axis or a shape among them
+any other name  any operand
 =============== ==================================================================================
 
 A number that is written in a pattern fits a constant of that value. A variable that comes twice is
@@ -35,6 +37,12 @@ from ...methods import ArrayMethods
 from ...node import Node
 from ...operators import Operators
 
+#: Variables that stand for numbers that are known now.
+NUMBERS = frozenset({"c", "d", "e", "n"})
+
+#: Variables whose operand a replacement is handed as it is.
+PLAIN = NUMBERS | {"i", "j", "axis", "dtype", "keepdims"}
+
 #: Functions of two arguments that may change places.
 COMMUTATIVE = frozenset(
     {np.add, np.multiply, np.maximum, np.minimum, np.fmax, np.fmin, np.equal, np.not_equal,
@@ -53,7 +61,7 @@ class Expression(Operators, ArrayMethods):
         """The expression of ``function`` called with ``operands``."""
         raise NotImplementedError
 
-    def _record(  # type: ignore[override]
+    def _record(
         self,
         function: Any,
         operands: tuple[Any, ...],
@@ -63,10 +71,10 @@ class Expression(Operators, ArrayMethods):
         given = {k: v for k, v in (keywords or {}).items() if v is not None and v is not False}
         return self.apply(function, operands, given)
 
-    def _record_pair(self, function: Any, operands: Any, compute: Any = None) -> Any:  # type: ignore[override]
+    def _record_pair(self, function: Any, operands: Any, compute: Any = None) -> Any:
         return self.apply(function, operands, {})
 
-    _record_operator = _record_pair  # type: ignore[assignment]
+    _record_operator = _record_pair
 
     def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **keywords: Any) -> Any:
         if method != "__call__" or keywords:
@@ -84,7 +92,7 @@ class Expression(Operators, ArrayMethods):
         return self.apply(np.astype, (self, dtype), {})
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Any:  # noqa: N802 (ndarray's name)
         """The transpose."""
         return self.apply(np.transpose, (self,), {})
 
@@ -101,7 +109,7 @@ class Variable:
 
     def fits(self, x: Any) -> bool:
         """Whether the name may stand for the operand ``x``."""
-        if self.name in ("c", "d"):
+        if self.name in NUMBERS:
             return is_number(x)
         if self.name in ("s", "t"):
             return is_number(x) or (isinstance(x, Node) and x.value.shape == ())
@@ -246,13 +254,21 @@ class Table:
         pattern: Callable[..., Any],
         replacement: Callable[..., Any],
         when: Callable[..., bool] | None = None,
+        as_written: bool = False,
     ) -> None:
-        """Add a rewrite, in every order in which its operands may come."""
+        """Add a rewrite, in every order in which its operands may come.
+
+        Args:
+            pattern: a line of NumPy, a function of its variables.
+            replacement: another line, a function of some of them.
+            when: a function of some of them that tells whether the rewrite applies.
+            as_written: whether operands fit only in the order in which they are written.
+        """
         variables = _variables(pattern)
         root = pattern(*(Symbol(v) for v in variables)).pattern
         names = (_variables(replacement), () if when is None else _variables(when))
         self._found.clear()
-        for variant in _orders(root):
+        for variant in [root] if as_written else _orders(root):
             new = Rewrite(len(self.rewrites), variant, replacement, when, names)
             self.rewrites.append(new)
             heads = [_head(p) for p in variant.operands[:2]]
@@ -280,7 +296,7 @@ def _head(pattern: Any) -> Any:
     if type(pattern) is Operation:
         return pattern.function
     if type(pattern) is Variable:
-        return NUMBER if pattern.name in ("c", "d") else None
+        return NUMBER if pattern.name in NUMBERS else None
     return NUMBER if is_number(pattern) else None
 
 

@@ -24,14 +24,14 @@ def _composed(x: Any, first: Any, second: Any) -> Any:
 rewrite(lambda x: x.T.T, lambda x: x)
 rewrite(lambda x: x.T, lambda x: x, when=lambda x: x.ndim < 2)
 rewrite(
-    lambda x, axes: np.transpose(x, axes),
-    lambda x, axes: x.T,
-    when=lambda x, axes: _axes(x, axes) == _axes(x, None),
+    lambda x, i: np.transpose(x, i),
+    lambda x, i: x.T,
+    when=lambda x, i: _axes(x, i) == _axes(x, None),
 )
 rewrite(
-    lambda x, axes: np.transpose(x, axes),
-    lambda x, axes: x,
-    when=lambda x, axes: _axes(x, axes) == tuple(range(x.ndim)),
+    lambda x, i: np.transpose(x, i),
+    lambda x, i: x,
+    when=lambda x, i: _axes(x, i) == tuple(range(x.ndim)),
 )
 rewrite(lambda x, i, j: np.transpose(np.transpose(x, i), j), lambda x, i, j: _composed(x, i, j))
 rewrite(lambda x, i: np.transpose(np.transpose(x), i), lambda x, i: _composed(x, None, i))
@@ -51,7 +51,7 @@ rewrite(lambda s, i: np.reshape(s, i), lambda s, i: np.broadcast_to(s, i))
 rewrite(
     lambda x, i, j: np.reshape(np.broadcast_to(x, i), j),
     lambda x, i, j: np.broadcast_to(x, j),
-    when=lambda x: np.ndim(x) == 0,
+    when=lambda x: x.ndim == 0,
 )
 
 # --- broadcasts -----------------------------------------------------------------------------------
@@ -61,16 +61,16 @@ rewrite(
 )
 
 
-def _leads(x: Any, shape: Any) -> bool:
+def _leads(x: Any, i: Any) -> bool:
     """Whether a reshape only puts axes of length 1 in front of x's own."""
-    n = len(shape) - x.ndim
-    return n > 0 and tuple(shape[n:]) == x.shape and all(m == 1 for m in shape[:n])
+    n = len(i) - x.ndim
+    return n > 0 and tuple(i[n:]) == x.shape and all(m == 1 for m in i[:n])
 
 
 rewrite(
     lambda x, i, j: np.broadcast_to(np.reshape(x, i), j),
     lambda x, i, j: np.broadcast_to(x, j),
-    when=lambda x, i: _leads(x, i),
+    when=_leads,
 )
 
 #: Elementwise functions of one argument, and of two.
@@ -79,37 +79,57 @@ _OF_ONE: tuple[Any, ...] = (
 )  # fmt: skip
 _OF_TWO: tuple[Any, ...] = (
     np.add, np.subtract, np.multiply, np.divide, np.power, np.maximum, np.minimum, np.equal,
-    np.not_equal, np.greater, np.greater_equal, np.less, np.less_equal, np.logical_and, np.logical_or,
+    np.not_equal, np.greater, np.greater_equal, np.less, np.less_equal, np.logical_and,
+    np.logical_or,
 )  # fmt: skip
 
 
 def _add_for_one(f: Any) -> None:
     # of equal numbers one is enough
     rewrite(lambda x, i: f(np.broadcast_to(x, i)), lambda x, i: np.broadcast_to(f(x), i))
+    # axes in front come last
+    rewrite(lambda x, i: f(np.reshape(x, i)), lambda x, i: np.reshape(f(x), i), when=_leads)
 
 
 def _add_for_two(f: Any) -> None:
     # the function itself broadcasts; taken only where the other operand has the full shape
-    rewrite(lambda x, i, y: f(np.broadcast_to(x, i), y), lambda x, i, y: f(x, y))
-    rewrite(lambda x, i, y: f(y, np.broadcast_to(x, i)), lambda x, i, y: f(y, x))
-    rewrite(
-        lambda x, i, y: f(np.reshape(x, i), y), lambda x, y: f(x, y), when=lambda x, i: _leads(x, i)
-    )
-    rewrite(
-        lambda x, i, y: f(y, np.reshape(x, i)), lambda x, y: f(y, x), when=lambda x, i: _leads(x, i)
-    )
+    rewrite(lambda x, i, y: f(np.broadcast_to(x, i), y), lambda x, i, y: f(x, y), as_written=True)
+    rewrite(lambda x, i, y: f(y, np.broadcast_to(x, i)), lambda x, i, y: f(y, x), as_written=True)
+    rewrite(lambda x, i, y: f(np.reshape(x, i), y), lambda x, y: f(x, y), _leads, as_written=True)
+    rewrite(lambda x, i, y: f(y, np.reshape(x, i)), lambda x, y: f(y, x), _leads, as_written=True)
     # of equal numbers one is enough
     rewrite(
-        lambda x, i, s: f(np.broadcast_to(x, i), s), lambda x, i, s: np.broadcast_to(f(x, s), i)
+        lambda x, i, s: f(np.broadcast_to(x, i), s),
+        lambda x, i, s: np.broadcast_to(f(x, s), i),
+        as_written=True,
     )
     rewrite(
-        lambda x, i, s: f(s, np.broadcast_to(x, i)), lambda x, i, s: np.broadcast_to(f(s, x), i)
+        lambda x, i, s: f(s, np.broadcast_to(x, i)),
+        lambda x, i, s: np.broadcast_to(f(s, x), i),
+        as_written=True,
     )
     rewrite(
         lambda x, i, y, j: f(np.broadcast_to(x, i), np.broadcast_to(y, j)),
         lambda x, i, y, j: np.broadcast_to(f(x, y), np.broadcast_shapes(i, j)),
+        as_written=True,
+    )
+    # axes in front come last
+    rewrite(
+        lambda x, i, s: f(np.reshape(x, i), s),
+        lambda x, i, s: np.reshape(f(x, s), i),
+        _leads,
+        as_written=True,
+    )
+    rewrite(
+        lambda x, i, s: f(s, np.reshape(x, i)),
+        lambda x, i, s: np.reshape(f(s, x), i),
+        _leads,
+        as_written=True,
     )
 
+
+rewrite(lambda p, x, i, y: np.where(p, np.broadcast_to(x, i), y), lambda p, x, y: np.where(p, x, y))
+rewrite(lambda p, x, i, y: np.where(p, y, np.broadcast_to(x, i)), lambda p, x, y: np.where(p, y, x))
 
 for _function in _OF_ONE:
     _add_for_one(_function)

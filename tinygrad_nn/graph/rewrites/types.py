@@ -11,6 +11,11 @@ from ...node import Node, stand_in
 from ...weak import WEAK, WeakFloat, WeakInt, weak
 from ..build import apply
 
+
+class NoTypeError(ArithmeticError):
+    """A function that has no value for operands of such dtypes."""
+
+
 _NAN = WeakFloat("nan")
 _ZERO = WeakInt(0)
 
@@ -72,8 +77,11 @@ def _kind(value: Any) -> Any:
 def _dtype(function: Any, kinds: tuple[Any, ...]) -> Any:
     """The dtype of an elementwise function's result, for operands of these dtypes."""
     samples = [k[0] if isinstance(k, tuple) else np.ones(1, k) for k in kinds]
-    with np.errstate(all="ignore"):
-        return np.asarray(function(*samples)).dtype
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*samples)).dtype
+    except TypeError as error:  # a difference of truth values
+        raise NoTypeError(str(error)) from None
 
 
 def _product(a: Any, b: Any) -> tuple[tuple[int, ...], Any]:
