@@ -15,7 +15,7 @@ import numpy as np
 from ..graph import Graph
 from ..node import Node
 from ..weak import WEAK
-from .buffer_steps import Kind, Step, Words, general
+from .buffer_steps import Kind, Step, Words, general, same_type
 
 #: Entries up to which BLAS's running sum in float32 is as good as NumPy's pairwise one.
 _SHORT = 2**13
@@ -161,6 +161,21 @@ def _extreme_of_constant(node: Node, uses: Counter[Node]) -> Step | None:
     return step
 
 
+def _square(node: Node, uses: Counter[Node]) -> Step | None:
+    """``np.power(x, 2)``: a multiplication instead of the C library's pow."""
+    x, exponent = node.inputs[0], node.arguments[1]
+    if not isinstance(x, Node) or isinstance(node.inputs[1], Node) or node.keywords:
+        return None
+    if np.ndim(exponent) or exponent != 2 or not same_type(x, node):
+        return None
+    words = Words(node)
+    text = f"np.square({words.read(x)}"
+    if node.value.ndim == 0:
+        return words.step(Kind.NUMBER, expression=f"{text})")
+    lines = (f"{text}, out={{out}})",)
+    return words.step(Kind.INTO, expression=f"{text})", lines=lines, over=(0,))
+
+
 Pattern = Callable[[Node, "Counter[Node]"], Step | None]
 
 #: For each function the patterns to try, in order.
@@ -170,4 +185,5 @@ TABLE: dict[Any, tuple[Pattern, ...]] = {
     np.min: (_extreme_of_short_rows,),
     np.maximum: (_extreme_of_constant,),
     np.minimum: (_extreme_of_constant,),
+    np.power: (_square,),
 }

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph
+from ..graph.names import identifier
 from ..graph.text import qualified
-from ..node import Node
+from ..node import Node, function_name
 from ..rules.indexing import getitem, scatter_add, setitem
 from ..rules.registry import RULES
 from ..rules.registry import plain as own_function
@@ -57,7 +58,8 @@ class Step:
         over: which operands' memory may be the result's.
         copies: ``lines`` change a copy of the first operand, which they find in ``{out}``.
         contiguous: ``{out}`` has to be contiguous.
-        constants: values that the text needs, by the names that it has for them.
+        constants: values that the text needs, each with what to call it, by the names that the text
+            has for them.
         prepared: expressions for views that are made once, by the names that the text has for them.
         fixed: the step to take instead where the first operand and the result have planned memory.
     """
@@ -70,7 +72,7 @@ class Step:
     over: tuple[int, ...] = ()
     copies: bool = False
     contiguous: bool = False
-    constants: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, tuple[str, Any]] = field(default_factory=dict)
     prepared: dict[str, str] = field(default_factory=dict)
     fixed: Step | None = None
 
@@ -113,7 +115,7 @@ class Words:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.reads: list[Node] = []
-        self.constants: dict[str, Any] = {}
+        self.constants: dict[str, tuple[str, Any]] = {}
 
     def argument(self, i: int) -> str:
         """The text for an argument of the node."""
@@ -132,10 +134,10 @@ class Words:
             self.reads.append(node)
         return f"{{{self.reads.index(node)}}}"
 
-    def constant(self, value: Any, name: str = "c") -> str:
+    def constant(self, value: Any, name: str = "constant") -> str:
         """The text for a value that is made once."""
-        key = f"{name}{len(self.constants)}"
-        self.constants[key] = value
+        key = f"constant{len(self.constants)}"
+        self.constants[key] = (name, value)
         return f"{{{key}}}"
 
     def literal(self, value: Any) -> str:
@@ -175,6 +177,8 @@ class Words:
                 ends = ["" if p is None else str(p) for p in (value.start, value.stop)]
                 step = "" if value.step is None else f":{value.step}"
                 parts.append(":".join(ends) + step)
+            elif isinstance(value, np.ndarray) and not isinstance(self.node.inputs[i], Node):
+                parts.append(self.constant(value, "index"))
             else:
                 parts.append(self.argument(i))
         return ", ".join(parts) + ("," if len(parts) == 1 else "") if parts else "()"
@@ -193,7 +197,7 @@ class Words:
             found = getattr(found, part, None)
         if name.startswith("np.") and found is function:
             return name
-        return self.constant(own_function(function), getattr(function, "__name__", "function"))
+        return self.constant(own_function(function), identifier(function_name(function)))
 
     def step(self, kind: Kind, **rest: Any) -> Step:
         """The step with the operands and constants that the texts had."""
@@ -383,7 +387,8 @@ def _setitem(node: Node) -> Step | None:
     words = Words(node)
     x, value = words.argument(0), words.argument(1)
     line = f"{{out}}[{words.index(2)}] = {value}"
-    over = (0,) if isinstance(node.inputs[0], Node) else ()
+    first, *others = node.inputs
+    over = (0,) if isinstance(first, Node) and first not in others else ()
     lines = (f"np.copyto({{out}}, {x})", line)
     return words.step(Kind.INTO, lines=lines, over=over, copies=True)
 

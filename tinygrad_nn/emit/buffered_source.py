@@ -1,7 +1,7 @@
 """NumPy code with planned buffers: what ``tg.compile`` runs.
 
-The code is a function ``instantiate`` that makes the buffers and returns ``run``, which computes.
-Values have the user's names; the head lists the memories and which values lie in each.
+The code makes the buffers and a function ``run``, which computes. Values have the user's names; the
+head lists the memories and which values lie in each.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from ..node import Node
 from ..weak import WEAK, WeakFloat, plain
 from .buffer_steps import Step
 from .buffers import Plan, Where, plan
-from .program import Program
+from .program import Program, Run
 
 #: What the code uses and no value may be called.
 _OWN_NAMES = {"np", "float", "int", "slice", "nan", "inf"}
+
+#: Bytes of constant arrays up to which equal ones are found.
+_SMALL = 2**16
 
 #: Bytes to which memories are aligned: a cache line, the width of the widest vector units.
 _ALIGNMENT = 64
@@ -35,9 +38,15 @@ def build(graph: Graph, in_place: dict[Node, Node]) -> Program:
     """
     writer = _Writer(graph, plan(graph, in_place))
     source = writer.source()
-    namespace = {"np": np, **writer.constants}
-    exec(compile(source, f"<tg.compile {graph.name}>", "exec"), namespace)
-    return Program(source, namespace[writer.instantiate])
+    code = compile(source, f"<tg.compile {graph.name}>", "exec")
+
+    def instantiate() -> Run:
+        namespace = {"np": np, **writer.constants}
+        exec(code, namespace)
+        run: Run = namespace[writer.run]
+        return run
+
+    return Program(source, instantiate)
 
 
 def aligned(size: int) -> Any:
@@ -45,6 +54,14 @@ def aligned(size: int) -> Any:
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     return memory[start : start + size]
+
+
+def _kept(value: Any) -> Any:
+    """A constant as it is now, whatever is done later to the array that it came as."""
+    if isinstance(value, np.ndarray):
+        value = np.array(value)
+        value.flags.writeable = False
+    return value
 
 
 class _Writer:
@@ -58,16 +75,20 @@ class _Writer:
         #: What the code needs from outside, by name.
         self.constants: dict[str, Any] = {}
         self.known: dict[Any, str] = {}
+        #: The same as they came: alive, so that no other object has their id.
+        self.given: dict[str, Any] = {}
         #: For each memory the names of the values in it.
         self.inside: list[list[str]] = [[] for _ in made.memories]
-        self.memory_of: dict[Node, int] = {}
-        self.setup: list[str] = []
+        #: Expressions made before the first run, with the names for what they give.
+        self.setup: list[tuple[list[str], str]] = []
+        #: The place in ``setup`` of a node's array.
+        self.made_at: dict[Node, int] = {}
         self.body: list[str] = []
         for node in (*graph.inputs, *graph.captured):
             self.names[node] = self.unique(graph.names[node])
         for step in made.steps:
             self.names[step.node] = self.unique(graph.names.get(step.node, "returned"))
-        self.instantiate = self.unique("instantiate")
+        self.run = self.unique("run")
         self.aligned = self.constant(aligned, "aligned")
         self.memories = [self.unique(f"memory{i + 1}") for i in range(len(made.memories))]
         for node in graph.captured:
@@ -84,42 +105,42 @@ class _Writer:
 
     def constant(self, value: Any, wanted: str, taken: bool = False) -> str:
         """The name of a value from outside; equal arrays are one."""
-        if isinstance(value, np.ndarray):
-            # a copy: a constant stays what it was when the function was compiled
-            key: Any = (value.shape, value.dtype, value.tobytes())
-            value = np.array(value) if key not in self.known else value
-        else:
-            key = id(value)
+        key: Any = id(value)
+        if isinstance(value, np.ndarray) and value.nbytes <= _SMALL:
+            key = (value.shape, value.dtype, value.tobytes())
         if key not in self.known:
             name = wanted if taken else self.unique(wanted)
             self.known[key] = name
-            self.constants[name] = value
+            self.given[name] = value
+            self.constants[name] = _kept(value)
         return self.known[key]
 
     def source(self) -> str:
         """The whole text."""
-        for i, size in enumerate(self.plan.memories):
-            self.setup.append(f"{self.memories[i]} = {self.aligned}({size})")
+        for name, size in zip(self.memories, self.plan.memories, strict=True):
+            self.prepare(name, f"{self.aligned}({size})")
         for step in self.plan.steps:
             self.step(step)
         for target, node in self.plan.written:
             self.body.append(f"{self.names[target]}[...] = {self.names[node]}")
         returned = [self.names[node] for node in self.plan.returned]
-        run = self.unique("run")
         inputs = ", ".join(self.names[node] for node in self.graph.inputs)
         tail = f"return ({', '.join(returned)}{',' if len(returned) == 1 else ''})"
         lines = [
             self.head(),
-            f"def {self.instantiate}():",
-            *(f"    {line}" for line in self.setup),
+            *(f"{' = '.join(names)} = {expression}" for names, expression in self.setup),
             "",
-            f"    def {run}({inputs}):",
-            *(f"        {line}" for line in self.body),
-            f"        {tail}",
             "",
-            f"    return {run}",
+            f"def {self.run}({inputs}):",
+            *(f"    {line}" for line in self.body),
+            f"    {tail}",
         ]
         return "\n".join(lines) + "\n"
+
+    def prepare(self, name: str, expression: str) -> int:
+        """Give a name to what is made before the first run; its place in ``setup``."""
+        self.setup.append(([name], expression))
+        return len(self.setup) - 1
 
     def head(self) -> str:
         """What the code is, and where its values lie."""
@@ -139,14 +160,16 @@ class _Writer:
         node, where = step.node, self.plan.where[step.node]
         name = self.names[node]
         if where is Where.FIXED:
-            self.setup.append(f"{name} = {self.filled(step, step.expression)}")
+            self.made_at[node] = self.prepare(name, self.filled(step, step.expression))
             return
         lines: list[str] = []
         if where is Where.PLANNED or where is Where.OVER:
             lines += self.into_memory(step, name)
         elif where is Where.GIVEN:
-            self.names[node] = self.names[self.plan.given[node]]
-            lines += [self.filled(step, line) for line in step.lines]
+            target = self.plan.given[node]
+            self.names[node] = self.names[target]
+            changed = step.copies and step.reads[0] is target
+            lines += [self.filled(step, line) for line in step.lines[changed:]]
         elif step.expression:
             lines.append(f"{name} = {self.filled(step, step.expression)}")
         else:
@@ -165,33 +188,36 @@ class _Writer:
         """The lines of a step that writes where memory is planned, or over an operand."""
         node, arrays = step.node, self.plan.arrays
         over = self.plan.over.get(node)
-        before: list[str] = []
         if over is None:
             memory = self.plan.memory[node]
             dtype = self.dtype(node.value.dtype)
             view = f"np.ndarray({node.value.shape}, {dtype}, {self.memories[memory]})"
-            self.setup.append(f"{name} = {view}")
+            self.made_at[node] = self.prepare(name, view)
             self.inside[memory].append(name)
         elif node in arrays:
-            self.setup.append(f"{name} = {self.names[over]}")
-        else:
-            before = [f"{name} = {self.names[over]}"]
+            self.made_at[node] = self.made_at[over]
+            self.setup[self.made_at[over]][0].append(name)
+        else:  # in a variable; an elementwise function returns what it has written into
+            operand = self.names[over]
+            if not step.copies:
+                return [f"{name} = {self.filled(step, line, operand)}" for line in step.lines]
+            return [f"{name} = {operand}", *(self.filled(step, line) for line in step.lines[1:])]
         fixed = step.fixed
         if fixed is not None and fixed.reads[0] in arrays and node in arrays:
             step = fixed
         lines = step.lines[1:] if step.copies and over is not None else step.lines
-        return before + [self.filled(step, line) for line in lines]
+        return [self.filled(step, line) for line in lines]
 
-    def filled(self, step: Step, text: str) -> str:
-        """A template with the names of this code."""
-        words = {key: self.constant(value, key) for key, value in step.constants.items()}
-        words["out"] = self.names[step.node]
+    def filled(self, step: Step, text: str, out: str | None = None) -> str:
+        """A template with the names of this code; ``out`` is where the result goes."""
+        words = {key: self.constant(value, name) for key, (name, value) in step.constants.items()}
+        words["out"] = out or self.names[step.node]
         reads = [self.names[read] for read in step.reads]
         for key, view in step.prepared.items():
             expression = view.format(*reads, **words)
             if expression not in self.known:
                 self.known[expression] = self.unique(f"{words['out']}_{key}")
-                self.setup.append(f"{self.known[expression]} = {expression}")
+                self.prepare(self.known[expression], expression)
             words[key] = self.known[expression]
         return text.format(*reads, **words)
 

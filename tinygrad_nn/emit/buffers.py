@@ -253,9 +253,12 @@ class _Memory:
         self.last = self.last_reads(results.kept)
         #: Memories that are in nobody's use now.
         self.free: list[int] = []
-        #: For a root with planned memory, which; for one in a variable, the variables' nodes.
+        #: For a root with planned memory, which.
         self.held: dict[Node, int] = {}
+        #: For a root that NumPy allocated, the nodes whose variables keep it alive.
         self.variables: dict[Node, list[Node]] = {}
+        #: Those of them that nobody else can have, and that can be written over.
+        self.own: set[Node] = set()
 
     def last_reads(self, kept: list[Node]) -> dict[Node, int]:
         """For each root the last step that reads it."""
@@ -297,10 +300,16 @@ class _Memory:
         """Where the value of step ``i`` goes."""
         node = step.node
         if step.kind is Kind.VIEW:
-            return Where.FIXED if self.stays(step) else Where.LOCAL
-        if step.kind is Kind.NEW:
-            self.variables[node] = [node]
+            if self.stays(step):
+                return Where.FIXED
+            for root in self.of(node) & self.variables.keys():
+                self.variables[root].append(node)
+            return Where.LOCAL
         if step.kind is not Kind.INTO:
+            if step.kind is not Kind.NUMBER:
+                self.variables[node] = [node]
+            if step.kind is Kind.NEW:
+                self.own.add(node)
             return Where.LOCAL
         if node in self.direct and self.may_write(i, step, self.direct[node]):
             self.plan.given[node] = self.direct[node]
@@ -327,7 +336,7 @@ class _Memory:
 
     def may_write(self, i: int, step: Step, target: Node) -> bool:
         """Whether nobody needs the old value of an input when step ``i`` overwrites it."""
-        if self.last.get(target, -1) > i or step.contiguous or step.copies:
+        if self.last.get(target, -1) > i or step.contiguous:
             return False
         if not same_type(target, step.node):
             return False
@@ -349,7 +358,7 @@ class _Memory:
         if root in self.held:
             flags = self.plan.arrays[operand].flags if operand in self.plan.arrays else None
             return flags is not None and flags.c_contiguous and flags.writeable
-        return root in self.variables and operand is root
+        return root in self.own and operand is root
 
     def take_over(self, operand: Node, node: Node) -> None:
         """Let ``node`` have the memory of an operand."""
@@ -360,6 +369,7 @@ class _Memory:
             self.plan.arrays[node] = self.plan.arrays[operand]
         else:
             self.variables[node] = [*self.variables.pop(root), node]
+            self.own.add(node)
 
     def allocate(self, node: Node) -> None:
         """Plan memory: the smallest free one that is large enough, or the largest, made larger."""
