@@ -91,8 +91,11 @@ class LoopWriter:
         ):
             block.inlined[op] = text
             return
-        used_here = any(reader in block.members for reader, _ in readers)
-        if stored and not used_here and not block.stores and op.node not in names.direct:
+        looked_for = any(
+            reader in block.members or names.is_number(op, reader) or names.is_row_number(op, reader)
+            for reader, _ in readers
+        )
+        if stored and not looked_for and not block.stores and op.node not in names.direct:
             block.stores.append(f"{names.result(op, op.place)} = {text}")
             return
         variable = names.variable(op)

@@ -50,7 +50,7 @@ class Names:
         for op in plan.ops:
             self._name(op)
         depth = max((len(op.dims) for op in plan.ops), default=0)
-        self.loops = [self.unique(letter) for letter in _letters(depth)]
+        self.loops = [self.unique(letter) for letter in _letters(max(depth, 1))]
         for op in plan.ops:
             if op.kind == "loop" and op not in self.stored and self._crosses_parts(op):
                 self.row_buffers[op] = self.unique(f"{self._base_name(op)}_row")

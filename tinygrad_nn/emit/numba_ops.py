@@ -152,6 +152,11 @@ def _extreme(sign: str, kind: str, values: list[Any]) -> str:
     return f"({{0}} if {{0}} {sign}= {{1}} else {{1}})"
 
 
+def is_elementwise(function: Any) -> bool:
+    """Whether :func:`template` may know the function."""
+    return function in _TEXTS or function in _EXTREMES or function in (np.copy, np.astype, np.where)
+
+
 def type_of(value: Any) -> Any:
     """A value's dtype, or ``float`` or ``int`` for one of Python's numbers.
 

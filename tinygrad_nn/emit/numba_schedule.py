@@ -149,7 +149,7 @@ def may_write_directly(schedule: Schedule, op: Op, target: Node) -> bool:
     loop of the same row, or at the very entry that is written.
     """
     old, new = target.value, op.node.value
-    if op.kind != "loop" or op.reduction or (old.shape, old.dtype) != (new.shape, new.dtype):
+    if op.kind != "loop" or op.reduction or not old.shape or (old.shape, old.dtype) != (new.shape, new.dtype):
         return False
     step, part = schedule.step_of[op], schedule.part_of[op]
     for reader in schedule.plan.ops:

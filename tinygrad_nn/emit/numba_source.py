@@ -60,7 +60,9 @@ def _tolerant(run: Run, graph: Graph, in_place: dict[Node, Node]) -> Run:
         try:
             return run(*inputs)
         except TypeError:
-            plain = [_plain(x) for x in inputs]
+            plain = [
+                x if i in written and not np.ndim(x) else _plain(x) for i, x in enumerate(inputs)
+            ]
             if all(a is b for a, b in zip(plain, inputs, strict=True)):
                 raise
         out = run(*plain)
@@ -145,7 +147,13 @@ class _Writer:
         text += [f"    {a},  # {s}" for a, s in zip(arguments, shapes, strict=True)]
         text += ["):", *indent([*self.checks(ops), *body])]
         self.functions.append("\n".join([*text, "", ""]))
-        return [f"{name}({', '.join(arguments)})"]
+        passed = [self.passed(b) for b in bases] + arguments[len(bases) :]
+        return [f"{name}({', '.join(passed)})"]
+
+    def passed(self, base: Any) -> str:
+        """What a Numba function is called with."""
+        name = self.names.array(base)
+        return f"{name}[()]" if base in self.plan.in_place and not np.ndim(base.value) else name
 
     def comment(self, step: Step) -> str:
         """What a step computes, with shapes."""

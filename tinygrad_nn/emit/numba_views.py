@@ -49,8 +49,12 @@ def loops_of(shape: Sequence[int]) -> tuple[tuple[Term, ...], tuple[int, ...]]:
 
 
 def broadcast(terms: Sequence[Term], shape: Sequence[int]) -> tuple[Term, ...]:
-    """The place in an array of ``shape`` that is broadcast to where ``terms`` count."""
-    last = terms[len(terms) - len(shape) :]
+    """The place in an array of ``shape`` that is broadcast to where ``terms`` count.
+
+    What is written into an array may have more axes than it, of length 1.
+    """
+    more = len(shape) - len(terms)
+    last = (*(0,) * more, *terms[max(0, -more) :])
     return tuple(0 if n == 1 else term for term, n in zip(last, shape, strict=True))
 
 
