@@ -105,7 +105,8 @@ def statement(prefix: str, code: Code, indent: int, suffix: str = "") -> list[st
     if indent + 4 + len(inner) <= WIDTH and not _is_display(code):
         body = [f"{margin}    {inner}"]
     else:
-        body = [part for item in code.items for part in statement("", item, indent + 4, ",")]
+        comma = "" if len(code.items) == 1 and not _is_display(code) else ","
+        body = [part for item in code.items for part in statement("", item, indent + 4, comma)]
     return [f"{margin}{prefix}{code.opening}", *body, f"{margin}{code.closing}{suffix}"]
 
 

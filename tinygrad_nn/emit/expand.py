@@ -20,7 +20,7 @@ from ..graph.tracer import needed
 from ..node import ORDER, Node, function_name, stand_in, tracing
 from ..rules.elementwise import stop_gradient
 from ..rules.indexing import getitem, scatter_add, setitem
-from ..rules.linalg import logabsdet, sign_of_det
+from ..rules.linalg import _LARGE, _minors, cofactors, logabsdet, mT, sign_of_det
 from ..rules.neural import cross_entropy, log_softmax, logsumexp, relu, sigmoid, softmax
 from ..rules.registry import plain
 from ..tensor import Tensor, wrap
@@ -113,6 +113,15 @@ def _sigmoid(x: Any) -> Expanded:
     return np.where(x >= 0, 1, e) / (1 + e), {"e": e}
 
 
+def _cofactors(a: Any) -> Expanded:
+    """By minors, which needs no inverse; matrices for which that is too much must have one."""
+    if a.shape[-1] > _LARGE:
+        return np.linalg.det(a)[..., None, None] * mT(np.linalg.inv(a)), {}
+    rows, columns, signs = _minors(a)
+    minors = np.linalg.det(a[..., rows, columns])
+    return signs * minors, {"minors": minors}
+
+
 _EXPANSIONS: dict[Any, Callable[..., Expanded]] = {
     softmax: _softmax,
     log_softmax: _log_softmax,
@@ -120,6 +129,7 @@ _EXPANSIONS: dict[Any, Callable[..., Expanded]] = {
     logsumexp: _logsumexp,
     relu: _relu,
     sigmoid: _sigmoid,
+    cofactors: _cofactors,
     stop_gradient: lambda x: (x, {}),
 }
 

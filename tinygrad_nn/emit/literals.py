@@ -13,7 +13,7 @@ from ..weak import plain
 from .code import ATOM, UNARY, Code, bracketed, call, name, string
 
 #: Arrays of up to this many entries are written out; larger ones as the bytes that they are.
-_WRITTEN_OUT = 20
+_WRITTEN_OUT = 64
 
 
 def literal(value: Any) -> Code:
@@ -56,7 +56,7 @@ def number(value: float) -> Code:
     if math.isinf(value):
         return Code("np.inf") if value > 0 else Code("-np.inf", UNARY)
     negative = math.copysign(1, value) < 0
-    return Code(repr(value), UNARY if negative else ATOM)
+    return Code(repr(value).replace("e+", "e"), UNARY if negative else ATOM)
 
 
 def dtype(kind: np.dtype[Any]) -> Code:
@@ -152,5 +152,6 @@ def _written_out(value: Any) -> Code | None:
 def _from_bytes(value: Any) -> Code:
     """The array from its bytes, in hexadecimal."""
     data = np.ascontiguousarray(value).tobytes().hex()
-    raw = call("np.frombuffer", [Code(f'bytes.fromhex("{data}")'), dtype(value.dtype)])
-    return call(f"{raw.text}.reshape", [literal(value.shape)])
+    items = [call("bytes.fromhex", [Code(f'"{data}"')]), dtype(value.dtype)]
+    shape = ", ".join(map(str, value.shape)) or "()"
+    return bracketed("np.frombuffer(", items, f").reshape({shape})")

@@ -65,8 +65,6 @@ def _text(graph: Graph, parameters: list[str] | None, summary: str) -> str:
     labels = labels_to_check(graph)
     own = len(graph.outputs)
     graph = expand(replace(graph, outputs=(*graph.outputs, *labels)))
-    if parameters is not None:  # a derivative is simplified again; a graph is shown as it is
-        graph = graph.simplify()
     graph = readable(graph, set(graph.outputs[own:]))
     classes = dict(zip(graph.outputs[own:], labels.values(), strict=True))
     graph = replace(graph, outputs=graph.outputs[:own])

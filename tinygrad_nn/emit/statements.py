@@ -327,7 +327,7 @@ def _entries(variable: str, index: list[Code]) -> Code:
 def _repeats_nothing(node: Node) -> bool:
     """Whether it is known now that the index of a scatter_add names no entry twice."""
     index = list(zip(node.inputs[2:], node.arguments[2:], strict=True))
-    if all(is_basic(i, v) or (np.ndim(v) == 0 and v.dtype.kind in "iu") for i, v in index):
+    if all(is_basic(i, v) or _is_whole_number(v) for i, v in index):
         return True
     if len(index) == 1:
         return getattr(index[0][1], "dtype", None) == np.bool_
@@ -341,3 +341,7 @@ def _repeats_nothing(node: Node) -> bool:
         and bool((np.diff(rows) > 0).all())
         and (rows.size == 0 or rows[0] >= 0)
     )
+
+
+def _is_whole_number(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iu"
