@@ -44,6 +44,7 @@ class Graph:
         updates: what the program writes into its arguments: pairs of an input and the node whose
             value it has in the end.
         origin: for each node that belongs to a derivative, the node whose rule made it.
+        function: what was traced; None for a graph that was made otherwise.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Graph:
     arguments: Any = None
     updates: tuple[tuple[Node, Node], ...] = ()
     origin: dict[Node, Node] = field(default_factory=dict, repr=False)
+    function: Any = field(default=None, repr=False)
 
     @cached_property
     def index(self) -> dict[Node, int]:

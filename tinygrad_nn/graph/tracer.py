@@ -103,6 +103,7 @@ def _trace(f: Callable[..., Any], args: tuple[Any, ...], constants: set[int]) ->
         arguments=tree.fill(args, iter(slots)),
         updates=updates,
         origin=backward.origin,
+        function=f,
     )
 
 

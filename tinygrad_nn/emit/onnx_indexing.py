@@ -1,0 +1,243 @@
+"""Indexing in ONNX: Slice, Gather and GatherND for picking, ScatterND for writing.
+
+Where several entries are written, what ``x[index] = value`` means is left to picking itself: the
+same index picks from an array that holds each entry's own place, and there the values go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..node import Node
+from ..rules.indexing import getitem, scatter_add, setitem
+from .onnx_batch import INT64, Filled, Ramp, Sized
+from .onnx_elementwise import select
+from .onnx_values import BOOL, Emitter, Value, exports
+
+_FIRST, _LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class _Integers:
+    """One integer, or an array of them, in an index.
+
+    Attributes:
+        known: the integers, or how they depend on the batch size; None if they are computed.
+        node: what computes them.
+        dims: the lengths of their axes.
+    """
+
+    known: Any
+    node: Node | None
+    dims: tuple[Any, ...]
+
+    def value(self, e: Emitter) -> Value:
+        """The integers as a tensor."""
+        if self.node is not None:
+            return e.cast(e.values[self.node], INT64)
+        return e.of_constant(self.known, INT64)
+
+
+# --- reading an index -----------------------------------------------------------------------------
+
+
+def _parts(e: Emitter, node: Node, first: int, ndim: int) -> list[Any]:
+    """An index as one part for each axis: a slice, integers, or None for a new axis."""
+    parts: list[Any] = []
+    for i in range(first, len(node.arguments)):
+        parent = node.inputs[i]
+        if isinstance(parent, Node):
+            if parent.value.dtype.kind == "b":
+                raise e.error(
+                    "the shape of its result depends on the values of a mask\n"
+                    "  multiply by the mask, or use np.where"
+                )
+            parts.append(_Integers(None, parent, e.dims(parent)))
+        else:
+            parts += _constant_parts(e, e.batch.argument(node, i))
+    axes = sum(part is not None and part is not Ellipsis for part in parts)
+    if not any(part is Ellipsis for part in parts):
+        parts.append(Ellipsis)
+    at = next(i for i, part in enumerate(parts) if part is Ellipsis)
+    return [*parts[:at], *[slice(None)] * (ndim - axes), *parts[at + 1 :]]
+
+
+def _constant_parts(e: Emitter, part: Any) -> list[Any]:
+    if part is None or part is Ellipsis or isinstance(part, slice):
+        return [part]
+    if isinstance(part, (bool, np.bool_)):
+        raise e.error("a single truth value as an index has no counterpart in ONNX")
+    if isinstance(part, np.ndarray) and part.dtype.kind == "b":
+        return [_Integers(where, None, where.shape) for where in np.nonzero(part)]
+    if isinstance(part, (Filled, Ramp)):
+        return [_Integers(part, None, part.shape)]
+    return [_Integers(part, None, np.shape(part) if not isinstance(part, Sized) else ())]
+
+
+# --- picking --------------------------------------------------------------------------------------
+
+
+@exports(getitem)
+def _getitem(e: Emitter, node: Node) -> Value:
+    ndim = len(e.dims_of(node, 0))
+    return _picked(e, e.value(node, 0), _parts(e, node, 1, ndim))
+
+
+def _picked(e: Emitter, x: Value, parts: list[Any]) -> Value:
+    """``x[index]``; first the new axes, then the slices, then the integers."""
+    x = e.unsqueeze(x, [i for i, part in enumerate(parts) if part is None])
+    parts = [slice(None) if part is None else part for part in parts]
+    x = _sliced(e, x, parts)
+    chosen = [i for i, part in enumerate(parts) if isinstance(part, _Integers)]
+    arrays = [i for i in chosen if parts[i].dims]
+    if not arrays or len(chosen) == 1:
+        for axis in reversed(chosen):
+            x = e.op("Gather", x, parts[axis].value(e), axis=axis)
+        return x
+    return _gathered(e, x, parts, chosen)
+
+
+def _sliced(e: Emitter, x: Value, parts: list[Any]) -> Value:
+    bounds: list[tuple[Any, Any, int, Any]] = []
+    for axis, part in enumerate(parts):
+        if isinstance(part, slice) and part != slice(None):
+            step = 1 if part.step is None else part.step
+            if isinstance(step, Sized):
+                raise e.error("the step of a slice depends on the batch size")
+            start, stop = (0, _LAST) if step > 0 else (_LAST, _FIRST)
+            start = start if part.start is None else part.start
+            stop = stop if part.stop is None else part.stop
+            bounds.append((start, stop, axis, step))
+    if not bounds:
+        return x
+    return e.op("Slice", x, *(e.shape_tensor(each) for each in zip(*bounds, strict=True)))
+
+
+def _gathered(e: Emitter, x: Value, parts: list[Any], chosen: list[int]) -> Value:
+    """Entries at several index arrays at once, with the axes where NumPy puts them."""
+    rest = [i for i in range(len(parts)) if i not in chosen]
+    x = e.op("GatherND", e.transpose(x, [*chosen, *rest]), _tuples(e, [parts[i] for i in chosen]))
+    if chosen[-1] - chosen[0] + 1 != len(chosen):
+        return x  # the index arrays are not side by side: their axes come first
+    new = max(len(parts[i].dims) for i in chosen)
+    before = sum(i < chosen[0] for i in rest)
+    order = [*range(new, new + before), *range(new), *range(new + before, new + len(rest))]
+    return e.transpose(x, order)
+
+
+def _tuples(e: Emitter, arrays: list[_Integers]) -> Value:
+    """Index arrays, broadcast against one another, side by side along a new last axis."""
+    if all(a.node is None and isinstance(a.known, (int, np.integer, np.ndarray)) for a in arrays):
+        return e.constant(np.stack(np.broadcast_arrays(*(a.known for a in arrays)), -1), INT64)
+    values = [a.value(e) for a in arrays]
+    ndim = max(len(a.dims) for a in arrays)
+    if any(a.dims != arrays[0].dims or None in a.dims for a in arrays):
+        zeros = values[0] * 0
+        for v in values[1:]:
+            zeros = zeros + v * 0
+        values = [v + zeros for v in values]
+    return e.op("Concat", *(e.unsqueeze(v, [ndim]) for v in values), axis=ndim)
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+@exports(setitem)
+def _setitem(e: Emitter, node: Node) -> Value:
+    x, value = e.value(node, 0), e.value(node, 1, node.value.dtype)
+    dims = e.dims(node)
+    index = node.inputs[2:]
+    if len(index) == 1 and isinstance(index[0], Node) and index[0].value.dtype.kind == "b":
+        return _masked(e, node, x, value)
+    parts = _parts(e, node, 2, len(dims))
+    if all(part == slice(None) for part in parts):
+        return e.op("Expand", value, e.shape_tensor(dims))
+    single = all(n == 1 for n in e.dims_of(node, 1))
+    if not single and not _is_distinct(parts):
+        raise e.error(
+            "an entry may be written twice, with different values, and ONNX does not say which "
+            "stays"
+        )
+    places = _places(e, dims, parts)
+    value = e.op("Expand", value, e.op("Shape", places, dtype=INT64))
+    return _scattered(e, e.reshape(x, [-1]), places, value, dims)
+
+
+def _masked(e: Emitter, node: Node, x: Value, value: Value) -> Value:
+    """``x[mask] = number``."""
+    mask = node.inputs[2]
+    if any(n != 1 for n in e.dims_of(node, 1)):
+        raise e.error("what is written at a mask has to be one number\n  use np.where")
+    value = e.reshape(value, [])
+    new = range(mask.value.ndim, len(e.dims(node)))
+    return select(e.unsqueeze(e.values[mask], list(new)), value, x)
+
+
+@exports(scatter_add)
+def _scatter_add(e: Emitter, node: Node) -> Value:
+    dims, dtype = e.dims(node), node.value.dtype
+    if dtype == BOOL:
+        raise e.error("ONNX does not add truth values")
+    places = _places(e, dims, _parts(e, node, 2, len(dims)))
+    value = e.op("Expand", e.value(node, 0, dtype), e.op("Shape", places, dtype=INT64))
+    shape = e.reshape(_size(e, dims), [1])
+    zeros = e.op("Expand", e.constant(0, dtype), shape)
+    return _scattered(e, zeros, places, value, dims, reduction="add")
+
+
+def _scattered(
+    e: Emitter, flat: Value, places: Value, value: Value, dims: Any, **options: Any
+) -> Value:
+    updates = e.reshape(value, [-1])
+    out = e.op("ScatterND", flat, e.reshape(places, [-1, 1]), updates, **options)
+    return e.reshape(out, dims)
+
+
+def _size(e: Emitter, dims: Any) -> Value:
+    """The number of entries of an array."""
+    return e.op("ReduceProd", e.shape_tensor(dims), keepdims=0)
+
+
+def _places(e: Emitter, dims: Any, parts: list[Any]) -> Value:
+    """The place in the flat array of each entry that an index picks."""
+    if all(isinstance(n, int) for n in dims) and all(map(_is_known, parts)):
+        index = tuple(p.known if isinstance(p, _Integers) else p for p in parts)
+        return e.constant(np.arange(np.prod(dims, dtype=int)).reshape(dims)[index], INT64)
+    size = _size(e, dims)
+    places = e.op("Range", size.like(0), size, size.like(1))
+    return _picked(e, e.reshape(places, dims), parts)
+
+
+def _is_known(part: Any) -> bool:
+    if isinstance(part, _Integers):
+        return part.node is None and not isinstance(part.known, (Sized, Ramp, Filled))
+    if isinstance(part, slice):
+        return not any(isinstance(x, Sized) for x in (part.start, part.stop, part.step))
+    return True
+
+
+def _is_distinct(parts: list[Any]) -> bool:
+    """Whether no entry is picked twice, as far as that can be known."""
+    arrays = [part for part in parts if isinstance(part, _Integers) and part.dims]
+    if not arrays:
+        return True
+    if any(len(a.dims) > 1 for a in arrays):
+        return False
+    return any(
+        _ascends(a.known) and all(b.dims in (a.dims, (1,)) for b in arrays)
+        for a in arrays
+        if a.node is None
+    )
+
+
+def _ascends(known: Any) -> bool:
+    """Whether integers are all different; negative ones count from the end."""
+    if isinstance(known, Ramp):
+        return known.step > 0 and known.start >= 0
+    if isinstance(known, Filled):
+        return False
+    integers = np.asarray(known)
+    return bool((integers >= 0).all() and (integers[1:] > integers[:-1]).all())
