@@ -26,14 +26,14 @@ PASSES = 5
 def simplify(graph: Graph) -> Graph:
     """The same program with fewer operations; see :meth:`Graph.simplify`."""
     for _ in range(PASSES):
-        graph, applied = _once(graph)
-        if not applied:
+        graph, more = _once(graph)
+        if not more:
             break
     return graph
 
 
-def _once(graph: Graph) -> tuple[Graph, int]:
-    """One pass, and how many rewrites it applied."""
+def _once(graph: Graph) -> tuple[Graph, bool]:
+    """One pass, and whether another may find more."""
     builder = Builder()
     stands_for: dict[Node, Any] = {n: n for n in (*graph.inputs, *graph.captured)}
     uses = _uses(graph)
@@ -48,7 +48,7 @@ def _once(graph: Graph) -> tuple[Graph, int]:
     for node in (*graph.outputs, *(new for _, new in graph.updates)):
         new = stands_for[node]
         ends[node] = new if isinstance(new, Node) else _constant(new, stands_for, node)
-    return _assembled(graph, builder, stands_for, ends), builder.applied
+    return _assembled(graph, builder, stands_for, ends), builder.applied > 0 and builder.unsure
 
 
 def _uses(graph: Graph) -> dict[Node, int]:

@@ -7,12 +7,16 @@ difference.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...rules.neural import relu
 from .pattern import rewrite
+
+#: A line of the table that is true of floating-point operands.
+real = partial(rewrite, floats=True)
 
 # --- neutral operands -----------------------------------------------------------------------------
 # Not x * 0 = 0: it is NaN where x is infinite.
@@ -76,70 +80,73 @@ for _function in _FUNCTIONS:
 
 
 def _is_negative(c: Any) -> bool:
-    return c < 0 and not isinstance(c, np.integer)  # -c of the smallest one does not exist
+    return bool(c < 0)
 
 
-rewrite(lambda x: np.negative(-x), lambda x: x)
-rewrite(lambda c, x: -(c * x), lambda c, x: -c * x)
-rewrite(
+real(lambda x: np.negative(-x), lambda x: x)
+real(lambda c, x: -(c * x), lambda c, x: -c * x)
+real(
     lambda c, x: -(c / x),
     lambda c, x: -c / x,
     when=lambda c, x: c != 1 or x.constant is not None,
 )
-rewrite(lambda x: -1 / x, lambda x: -(1 / x), when=lambda x: x.constant is None)
-rewrite(lambda x, y: -(x - y), lambda x, y: y - x)
-rewrite(lambda x: x * -1, lambda x: -x)
-rewrite(lambda x: x / -1, lambda x: -x)
-rewrite(lambda c, x: c * -x, lambda c, x: -c * x)
-rewrite(lambda c, x: c / -x, lambda c, x: -c / x)
-rewrite(lambda c, x: -x / c, lambda c, x: -(x / c))
-rewrite(lambda x, y: x * -y, lambda x, y: -(x * y))
-rewrite(lambda x, y: -x / y, lambda x, y: -(x / y))
-rewrite(lambda x, y: x / -y, lambda x, y: -(x / y))
-rewrite(lambda x, y: x + -y, lambda x, y: x - y)
-rewrite(lambda x, y: x - -y, lambda x, y: x + y)
-rewrite(lambda x, y: -x - y, lambda x, y: -(x + y))
-rewrite(lambda x, y, c: x + c * y, lambda x, y, c: x - -c * y, when=_is_negative)
-rewrite(lambda x, y, c: x - c * y, lambda x, y, c: x + -c * y, when=_is_negative)
-rewrite(lambda x, c: x + c, lambda x, c: x - -c, when=_is_negative)
-rewrite(lambda x, c: x - c, lambda x, c: x + -c, when=_is_negative)
+real(lambda x: -1 / x, lambda x: -(1 / x), when=lambda x: x.constant is None)
+real(lambda x, y: -(x - y), lambda x, y: y - x)
+real(lambda x: x * -1, lambda x: -x)
+real(lambda x: x / -1, lambda x: -x)
+real(lambda c, x: c * -x, lambda c, x: -c * x)
+real(lambda c, x: c / -x, lambda c, x: -c / x)
+real(lambda c, x: -x / c, lambda c, x: -(x / c))
+real(lambda x, y: x * -y, lambda x, y: -(x * y))
+real(lambda x, y: -x / y, lambda x, y: -(x / y))
+real(lambda x, y: x / -y, lambda x, y: -(x / y))
+real(lambda x, y: x + -y, lambda x, y: x - y)
+real(lambda x, y: x - -y, lambda x, y: x + y)
+real(lambda x, y: -x - y, lambda x, y: -(x + y))
+real(lambda x, y, c: x + c * y, lambda x, y, c: x - -c * y, when=_is_negative)
+real(lambda x, y, c: x - c * y, lambda x, y, c: x + -c * y, when=_is_negative)
+real(lambda x, c: x + c, lambda x, c: x - -c, when=_is_negative)
+real(lambda x, c: x - c, lambda x, c: x + -c, when=_is_negative)
 
 # --- constant factors -----------------------------------------------------------------------------
 
 
-def _moderate(c: Any, d: Any) -> bool:
-    """Whether a product of constants stays far from overflow and underflow, in float32 too."""
-    return all(n == 0 or 1e-12 < abs(n) < 1e12 for n in (c, d))
+def _moderate(c: Any, d: Any, x: Any) -> bool:
+    """Whether constants and their product stay far from what x's dtype cannot hold."""
+    limit = 1e3 if x.dtype.itemsize < 4 else 1e12
+    return all(n == 0 or 1 / limit < abs(n) < limit for n in (c, d, c * d))
 
 
-def _divides(c: Any, n: Any) -> bool:
+def _is_real(c: Any) -> bool:
+    return isinstance(c, (float, np.floating))
+
+
+def _divides(c: Any, n: Any, x: Any) -> bool:
     """Whether n / c is a whole number."""
-    return c != 0 and _moderate(c, n) and n / c == round(n / c)
+    return c != 0 and _moderate(1 / c, n, x) and n / c == round(n / c)
 
 
-rewrite(lambda c, d, x: c * (d * x), lambda c, d, x: (c * d) * x, when=_moderate)
-rewrite(lambda c, d, x: x / c / d, lambda c, d, x: x / (c * d), when=_moderate)
-rewrite(lambda c, d, x: c * (d / x), lambda c, d, x: (c * d) / x, when=_moderate)
-rewrite(lambda c, n, x: c * (x / n), lambda c, n, x: x / (n / c), when=lambda c, n: _divides(c, n))
-rewrite(lambda c, n, x: c * (x / n), lambda c, n, x: (c / n) * x, when=lambda c, n: _divides(n, c))
-rewrite(lambda c, n, x: c * x / n, lambda c, n, x: x / (n / c), when=lambda c, n: _divides(c, n))
-rewrite(lambda c, n, x: c * x / n, lambda c, n, x: (c / n) * x, when=lambda c, n: _divides(n, c))
-rewrite(lambda c, d, n, x: c * (d * x / n), lambda c, d, n, x: c * d * x / n, when=_moderate)
+def _is_divided(c: Any, n: Any, x: Any) -> bool:
+    return n != 0 and _divides(n, c, x)
+
+
+real(lambda c, d, x: c * (d * x), lambda c, d, x: (c * d) * x, when=_moderate)
+real(lambda c, d, x: x / c / d, lambda c, d, x: x / (c * d), when=_moderate)
+real(lambda c, d, x: c * (d / x), lambda c, d, x: (c * d) / x, when=_moderate)
+real(lambda c, n, x: c * (x / n), lambda c, n, x: x / (n / c), when=_divides)
+real(lambda c, n, x: c * (x / n), lambda c, n, x: (c / n) * x, when=_is_divided)
+real(lambda c, n, x: c * x / n, lambda c, n, x: x / (n / c), when=_divides)
+real(lambda c, n, x: c * x / n, lambda c, n, x: (c / n) * x, when=_is_divided)
+real(lambda c, d, n, x: c * (d * x / n), lambda c, d, n, x: c * d * x / n, when=_moderate)
 # 1 / N times x is x / N: a division by the size of the batch can be seen to be one
-rewrite(lambda c, n, x: c / n * x, lambda c, n, x: c * x / n)
+rewrite(lambda c, n, x: c / n * x, lambda c, n, x: c * x / n, when=_is_real)
 # known numbers first, then unknown ones, then arrays, the largest last
-rewrite(
-    lambda c, x, y: x * (c * y), lambda c, x, y: (c * x) * y, when=lambda c, x, y: _before(x, y)
-)
-rewrite(
-    lambda c, x, y: c * (x * y), lambda c, x, y: (c * x) * y, when=lambda c, x, y: _before(x, y)
-)
-rewrite(
-    lambda s, x, y: s * (x * y), lambda s, x, y: (s * x) * y, when=lambda s, x, y: _before(x, y)
-)
-rewrite(lambda c, d, x, y: (c * x) * (d * y), lambda c, d, x, y: (c * d) * (x * y), when=_moderate)
-rewrite(lambda c, x, y: (c * x) / y, lambda c, x, y: c * (x / y), when=lambda c, y: y.ndim > 0)
-rewrite(lambda c, s, x: (c * s) * x, lambda c, s, x: (plain_number(c) * s) * x, when=_is_odd)
+real(lambda c, x, y: x * (c * y), lambda c, x, y: (c * x) * y, when=lambda c, x, y: _before(x, y))
+real(lambda c, x, y: c * (x * y), lambda c, x, y: (c * x) * y, when=lambda c, x, y: _before(x, y))
+real(lambda s, x, y: s * (x * y), lambda s, x, y: (s * x) * y, when=lambda s, x, y: _before(x, y))
+real(lambda c, d, x, y: (c * x) * (d * y), lambda c, d, x, y: (c * d) * (x * y), when=_moderate)
+real(lambda c, x, y: (c * x) / y, lambda c, x, y: c * (x / y), when=lambda c, y: y.ndim > 0)
+real(lambda c, s, x: (c * s) * x, lambda c, s, x: (plain_number(c) * s) * x, when=_is_odd)
 
 
 def _before(x: Any, y: Any) -> bool:
@@ -149,14 +156,28 @@ def _before(x: Any, y: Any) -> bool:
 
 # --- equal terms ----------------------------------------------------------------------------------
 
-rewrite(lambda x: x + x, lambda x: 2 * x)
-rewrite(lambda c, x: c * x + x, lambda c, x: (c + 1) * x)
-rewrite(lambda c, d, x: c * x + d * x, lambda c, d, x: (c + d) * x)
-rewrite(lambda x: x**2, lambda x: x * x)
-rewrite(lambda x: np.square(x), lambda x: x * x)
-rewrite(lambda x, y: x / (1 + y) * y, lambda x, y: x * (1 - 1 / (1 + y)))
-rewrite(lambda x, y, z: x / z + y / z, lambda x, y, z: (x + y) / z)
-rewrite(lambda x, y, z: x / z - y / z, lambda x, y, z: (x - y) / z)
+real(lambda x: x + x, lambda x: 2 * x)
+real(lambda c, x: c * x + x, lambda c, x: (c + 1) * x)
+real(lambda c, d, x: c * x + d * x, lambda c, d, x: (c + d) * x)
+real(lambda x: x**2, lambda x: x * x)
+real(lambda x: np.square(x), lambda x: x * x)
+# the derivative of y = 1 / (1 + exp(-x)) is y (1 - y)
+real(
+    lambda x: 1 / (1 + np.exp(x)) / (1 + np.exp(x)) * np.exp(x),
+    lambda x: _logistic_slope(1 / (1 + np.exp(x))),
+)
+real(
+    lambda x, y: y * (1 / (1 + np.exp(x))) / (1 + np.exp(x)) * np.exp(x),
+    lambda x, y: y * _logistic_slope(1 / (1 + np.exp(x))),
+)
+
+
+def _logistic_slope(y: Any) -> Any:
+    return y * (1 - y)
+
+
+real(lambda x, y, z: x / z + y / z, lambda x, y, z: (x + y) / z)
+real(lambda x, y, z: x / z - y / z, lambda x, y, z: (x - y) / z)
 
 # A product of matrices, then what is added to it: dW = X.T @ dh + reg * W.
 rewrite(lambda s, a, b, x: s * x + a @ b, lambda s, a, b, x: a @ b + s * x, as_written=True)

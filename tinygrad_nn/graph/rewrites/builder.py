@@ -26,7 +26,6 @@ from .pattern import (
     Rewrite,
     Table,
     is_number,
-    match_call,
     same,
 )
 from .types import blank, infer, type_of
@@ -51,6 +50,8 @@ class Builder:
         nodes: what was made, in order; some of it may turn out not to be needed.
         made_for: for each of these the node of the old graph that it was made for.
         applied: how many rewrites and foldings have been applied.
+        unsure: whether a rewrite was not applied that may be in the next pass, when it is known
+            better how often each node is used.
         uses: how often each operand was used in the old graph, as far as it is known.
         labels: the nodes that hold class labels, as a cross entropy checks, each with the number
             of classes.
@@ -60,6 +61,7 @@ class Builder:
         self.nodes: list[Node] = []
         self.made_for: dict[Node, Node] = {}
         self.applied = 0
+        self.unsure = False
         self.uses: dict[Node, int] = {}
         self.labels: set[tuple[Any, int]] = set()
         self._table = table
@@ -94,7 +96,8 @@ class Builder:
         """
         operands = tuple(map(_as_operand, operands))
         function, operands, keywords = canonical(function, operands, keywords)
-        key = self._key(function, operands, keywords)
+        carries = self._carries(function, operands)
+        key = self._key(function, operands, keywords, carries)
         found = self._known.get(key, _UNKNOWN)
         if found is not _UNKNOWN:
             return found
@@ -102,14 +105,19 @@ class Builder:
             value = infer(function, operands, keywords)
         result = self._folded(function, operands, keywords, value)
         if result is _UNKNOWN:
-            result = self._rewritten(function, operands, keywords, value)
+            result = self._rewritten(function, operands, keywords, value, carries)
         if result is _UNKNOWN:
-            result = self._node(function, operands, keywords, value)
+            result = self._node(function, operands, keywords, value, carries)
         self._known[key] = result
         return result
 
     def _node(
-        self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None, value: Any
+        self,
+        function: Any,
+        operands: tuple[Any, ...],
+        keywords: dict[str, Any] | None,
+        value: Any,
+        carries: bool,
     ) -> Node:
         node = Node()
         node.function = function
@@ -117,7 +125,7 @@ class Builder:
         node.arguments = tuple(x.value if isinstance(x, Node) else x for x in operands)
         node.keywords = keywords or None
         node.value = value
-        node.requires_grad = self._carries(function, operands)
+        node.requires_grad = carries
         node.order = next(ORDER) if node.requires_grad else 0
         node.code, node.offset = None, 0
         if self._old is not None:
@@ -139,8 +147,9 @@ class Builder:
         self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None, value: Any
     ) -> Any:
         """The value of a function of constants alone."""
-        if any(isinstance(x, Node) for x in operands):
-            return _UNKNOWN
+        for x in operands:
+            if isinstance(x, Node):
+                return _UNKNOWN
         if value.shape != () and (function in _SPREADING or value.size > FOLDED):
             return _UNKNOWN
         if function is np.divide and is_number(operands[0]) and is_number(operands[1]):
@@ -161,22 +170,29 @@ class Builder:
         return result
 
     def _rewritten(
-        self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None, value: Any
+        self,
+        function: Any,
+        operands: tuple[Any, ...],
+        keywords: dict[str, Any] | None,
+        value: Any,
+        carries: bool,
     ) -> Any:
         """What the first rewrite that fits makes of a call."""
         if self._depth >= DEPTH or self._fuel <= 0:
+            self.unsure = True
             return _UNKNOWN
         if function is np.divide and all(map(is_number, operands)):
             return _UNKNOWN
-        grad = self._carries(function, operands)
         for rewrite in self._table.candidates(function, operands):
             found: dict[str, Any] = {}
-            if not match_call(rewrite.pattern, operands, keywords, found):
+            if not rewrite.fits(operands, keywords, found):
+                continue
+            if rewrite.floats and not all(map(_is_float, found.values())):
                 continue
             result = self._replaced(rewrite, found)
             if result is _UNKNOWN or type_of(result) != type_of(value):
                 continue
-            if isinstance(result, Node) and result.requires_grad and not grad:
+            if isinstance(result, Node) and result.requires_grad and not carries:
                 continue  # no gradient flowed through here
             self.applied += 1
             return result
@@ -212,13 +228,17 @@ class Builder:
         return Term(self, x)
 
     def _key(
-        self, function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None
+        self,
+        function: Any,
+        operands: tuple[Any, ...],
+        keywords: dict[str, Any] | None,
+        carries: bool,
     ) -> Any:
         parts: Any = tuple(map(self._key_of, operands))
         if function in COMMUTATIVE and len(parts) == 2:
             parts = frozenset(parts)
         named = tuple((k, self._key_of(v)) for k, v in sorted(keywords.items())) if keywords else ()
-        return function, parts, named, self._carries(function, operands)
+        return function, parts, named, carries
 
     def _key_of(self, x: Any) -> Any:
         """Something hashable that is equal for operands of the same value and type."""
@@ -242,6 +262,11 @@ class Builder:
 
 
 _UNKNOWN = object()
+
+
+def _is_float(x: Any) -> bool:
+    value = x.value if isinstance(x, Node) else x
+    return not hasattr(value, "dtype") or value.dtype.kind == "f" or isinstance(value, np.generic)
 
 
 def _as_operand(x: Any) -> Any:
@@ -327,7 +352,9 @@ class Term(Expression):
     @property
     def used_once(self) -> bool:
         """Whether the old graph is known to use it in one place only."""
-        return self.builder.uses.get(self.operand, 2) <= 1
+        once = self.builder.uses.get(self.operand, 2) <= 1
+        self.builder.unsure = self.builder.unsure or not once
+        return once
 
     def number(self, value: Any) -> Term:
         """A constant of this operand's dtype."""

@@ -31,6 +31,11 @@ rewrite(
     lambda x, axis: softmax(x, axis=axis),
     when=lambda axis: isinstance(axis, int),
 )
+rewrite(
+    lambda x, axis: np.exp(x) / np.sum(np.exp(x), axis=axis),
+    lambda x, axis: softmax(x, axis=0),
+    when=lambda x, axis: axis == 0 or (axis is None and x.ndim == 1),
+)
 # the same where something is multiplied in between, as in derivatives
 rewrite(
     lambda x, y, axis: y / _total(np.exp(x), axis) * np.exp(x),

@@ -107,13 +107,20 @@ class Variable:
     name: str
     rest: bool = False
 
-    def fits(self, x: Any) -> bool:
-        """Whether the name may stand for the operand ``x``."""
+    @property
+    def fits(self) -> Callable[[Any], bool]:
+        """A function that tells whether the name may stand for an operand."""
         if self.name in NUMBERS:
-            return is_number(x)
-        if self.name in ("s", "t"):
-            return is_number(x) or (isinstance(x, Node) and x.value.shape == ())
-        return True
+            return is_number
+        return _is_single if self.name in ("s", "t") else _is_anything
+
+
+def _is_single(x: Any) -> bool:
+    return x.value.shape == () if isinstance(x, Node) else is_number(x)
+
+
+def _is_anything(x: Any) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -145,51 +152,79 @@ def _pattern(x: Any) -> Any:
 
 def is_number(x: Any) -> bool:
     """Whether an operand is a number that is known now."""
-    return type(x) in (float, int) or (isinstance(x, np.generic) and x.dtype.kind in "fiu")
+    kind = type(x)
+    return kind is int or kind is float or (isinstance(x, np.generic) and x.dtype.kind in "fiu")
 
 
-def match(pattern: Any, x: Any, found: dict[str, Any]) -> bool:
-    """Whether the operand ``x`` fits; ``found`` takes what the variables stand for."""
+Matcher = Callable[[Any, dict[str, Any]], bool]
+
+
+def matcher(pattern: Any) -> Matcher:
+    """A function that tells whether an operand fits, and notes what the variables stand for.
+
+    There are as many calls of these as lines in the table times nodes in the graph.
+    """
     if type(pattern) is Operation:
-        if not isinstance(x, Node) or x.function is not pattern.function:
-            return False
-        return match_call(pattern, operands_of(x), x.keywords, found)
+        function, call = pattern.function, call_matcher(pattern)
+
+        def fits_operation(x: Any, found: dict[str, Any]) -> bool:
+            if not isinstance(x, Node) or x.function is not function:
+                return False
+            return call(operands_of(x), x.keywords, found)
+
+        return fits_operation
     if type(pattern) is Variable:
-        if pattern.name in found:
-            return same(found[pattern.name], x)
-        found[pattern.name] = x
-        return pattern.fits(x)
-    if isinstance(x, Node):
-        return False
+        name, fits = pattern.name, pattern.fits
+
+        def fits_variable(x: Any, found: dict[str, Any]) -> bool:
+            if name in found:
+                return same(found[name], x)
+            found[name] = x
+            return fits(x)
+
+        return fits_variable
     if is_number(pattern):
-        return is_number(x) and bool(pattern == x)
-    return type(x) is type(pattern) and bool(x == pattern)
+        return lambda x, found: is_number(x) and bool(pattern == x)
+    return lambda x, found: type(x) is type(pattern) and bool(x == pattern)
 
 
-def match_call(
+def call_matcher(
     pattern: Operation,
-    operands: tuple[Any, ...],
-    keywords: dict[str, Any] | None,
-    found: dict[str, Any],
-) -> bool:
-    """Whether a call's operands and keywords fit those of ``pattern``."""
-    wanted = pattern.operands
+) -> Callable[[tuple[Any, ...], dict[str, Any] | None, dict[str, Any]], bool]:
+    """A function that tells whether a call's operands and keywords fit those of ``pattern``."""
+    wanted, rest = pattern.operands, None
     if wanted and type(wanted[-1]) is Variable and wanted[-1].rest:
-        fixed = len(wanted) - 1
-        if len(operands) < fixed or not match_rest(wanted[-1].name, operands[fixed:], found):
+        wanted, rest = wanted[:-1], wanted[-1].name
+    count = len(wanted)
+    # what fits few operands is asked first
+    matchers = sorted(enumerate(map(matcher, wanted)), key=lambda im: _width(wanted[im[0]]))
+    named = {name: matcher(p) for name, p in pattern.keywords.items()}
+
+    def fits(
+        operands: tuple[Any, ...], keywords: dict[str, Any] | None, found: dict[str, Any]
+    ) -> bool:
+        if len(operands) != count and (rest is None or len(operands) < count):
             return False
-        wanted, operands = wanted[:-1], operands[:fixed]
-    if len(wanted) != len(operands):
-        return False
-    given = keywords or {}
-    if not given.keys() <= pattern.keywords.keys():
-        return False
-    return all(map(match, wanted, operands, [found] * len(wanted))) and all(
-        match(p, given.get(name), found) for name, p in pattern.keywords.items()
-    )
+        if keywords is not None and not keywords.keys() <= named.keys():
+            return False
+        for i, match in matchers:
+            if not match(operands[i], found):
+                return False
+        for name, match in named.items():
+            if not match(None if keywords is None else keywords.get(name), found):
+                return False
+        return rest is None or _fits_rest(rest, operands[count:], found)
+
+    return fits
 
 
-def match_rest(name: str, operands: tuple[Any, ...], found: dict[str, Any]) -> bool:
+def _width(pattern: Any) -> int:
+    if type(pattern) is Variable:
+        return 2 if pattern.name in NUMBERS else 3
+    return 1 if type(pattern) is Operation else 0
+
+
+def _fits_rest(name: str, operands: tuple[Any, ...], found: dict[str, Any]) -> bool:
     """Whether all the remaining operands fit the name that stands for them."""
     if name not in found:
         found[name] = operands
@@ -200,7 +235,7 @@ def match_rest(name: str, operands: tuple[Any, ...], found: dict[str, Any]) -> b
 def operands_of(node: Node) -> tuple[Any, ...]:
     """A node's arguments: nodes, and anything else as a constant."""
     return tuple(
-        i if isinstance(i, Node) else a for i, a in zip(node.inputs, node.arguments, strict=True)
+        [i if isinstance(i, Node) else a for i, a in zip(node.inputs, node.arguments, strict=True)]
     )
 
 
@@ -225,16 +260,20 @@ class Rewrite:
     Attributes:
         number: its place in the table; what comes first is tried first.
         pattern: what it looks for.
+        fits: whether a call's operands and keywords fit; notes what the variables stand for.
         replacement: what to put there, a function of the variables' operands.
         condition: a function of some of them that tells whether it applies; or None.
         names: the variables that the replacement takes, and those that the condition takes.
+        floats: whether the operands have to be floating-point.
     """
 
     number: int
     pattern: Operation
+    fits: Callable[[tuple[Any, ...], dict[str, Any] | None, dict[str, Any]], bool]
     replacement: Callable[..., Any]
     condition: Callable[..., bool] | None
     names: tuple[tuple[Variable, ...], tuple[Variable, ...]]
+    floats: bool
 
 
 #: Marks an operand that is a number, in the table's index.
@@ -255,6 +294,7 @@ class Table:
         replacement: Callable[..., Any],
         when: Callable[..., bool] | None = None,
         as_written: bool = False,
+        floats: bool = False,
     ) -> None:
         """Add a rewrite, in every order in which its operands may come.
 
@@ -263,13 +303,16 @@ class Table:
             replacement: another line, a function of some of them.
             when: a function of some of them that tells whether the rewrite applies.
             as_written: whether operands fit only in the order in which they are written.
+            floats: whether the operands have to be floating-point. Integers wrap around, each dtype
+                in its own way, and what is negative may not exist among them.
         """
         variables = _variables(pattern)
         root = pattern(*(Symbol(v) for v in variables)).pattern
         names = (_variables(replacement), () if when is None else _variables(when))
         self._found.clear()
         for variant in [root] if as_written else _orders(root):
-            new = Rewrite(len(self.rewrites), variant, replacement, when, names)
+            fits = call_matcher(variant)
+            new = Rewrite(len(self.rewrites), variant, fits, replacement, when, names, floats)
             self.rewrites.append(new)
             heads = [_head(p) for p in variant.operands[:2]]
             self._index.setdefault((variant.function, *heads), []).append(new)

@@ -33,16 +33,19 @@ def _sum(x: Any, axis: Any, keepdims: Any) -> Any:
 rewrite(
     lambda x, axis, keepdims: _sum(-x, axis, keepdims),
     lambda x, axis, keepdims: -_sum(x, axis, keepdims),
+    floats=True,
 )
 rewrite(
     lambda x, y, axis, keepdims: _sum(x * y, axis, keepdims),
     lambda x, y, axis, keepdims: _sum(x, axis, keepdims) * y,
     when=lambda x, y, axis, keepdims: _comes_out(x * y, x, y, axis, keepdims),
+    floats=True,
 )
 rewrite(
     lambda x, y, axis, keepdims: _sum(x / y, axis, keepdims),
     lambda x, y, axis, keepdims: _sum(x, axis, keepdims) / y,
     when=lambda x, y, axis, keepdims: _comes_out(x / y, x, y, axis, keepdims),
+    floats=True,
 )
 
 
