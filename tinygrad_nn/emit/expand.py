@@ -48,17 +48,40 @@ def expand(graph: Graph) -> Graph:
 
 
 def labels_to_check(graph: Graph) -> dict[Node, int]:
-    """For each node that :func:`cross_entropy` takes as labels, the number of classes.
+    """For each node that holds labels, the number of classes.
 
-    Labels are in 0..C-1, and cross entropy refuses others; NumPy would count a negative one from
-    the end. Constants are not here: they were checked when they were recorded.
+    Labels are in 0..C-1, and a loss refuses others; NumPy would count a negative one from the end.
+    They are what :func:`cross_entropy` takes as such, and integers that are both compared with
+    0, 1, ..., C-1 and used as an index (as the hinge loss does). Constants are not here: they were
+    checked when they were recorded.
     """
     found: dict[Node, int] = {}
+    compared: dict[Node, int] = {}
     for node in graph.nodes:
         if node.function is cross_entropy and isinstance(node.inputs[1], Node):
-            classes = node.arguments[0].shape[1]
-            found[node.inputs[1]] = min(classes, found.get(node.inputs[1], classes))
+            _note(found, node.inputs[1], node.arguments[0].shape[1])
+        elif node.function in (np.equal, np.not_equal):
+            column, classes = node.inputs[0], node.arguments[1]
+            if isinstance(column, Node) and column.function is np.reshape:
+                labels = column.inputs[0]
+                if isinstance(labels, Node) and _is_range(classes):
+                    _note(compared, labels, len(classes))
+    for node in graph.nodes:
+        if node.function is getitem:
+            for index in node.inputs[1:]:
+                if index in compared:
+                    _note(found, index, compared[index])
     return found
+
+
+def _note(classes: dict[Node, int], labels: Node, count: int) -> None:
+    """Labels that are used twice must fit both times."""
+    classes[labels] = min(count, classes.get(labels, count))
+
+
+def _is_range(values: Any) -> bool:
+    """Whether an array is 0, 1, 2, ..."""
+    return isinstance(values, np.ndarray) and np.array_equal(values, np.arange(values.size))
 
 
 def _is_own(node: Node) -> bool:

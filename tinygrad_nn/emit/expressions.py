@@ -257,9 +257,13 @@ def _index(value: Any) -> Code:
 
 
 def _getitem(node: Node, codes: list[Code]) -> Code:
+    index = node.arguments[1:]
+    adds_axis = len(index) == 2 and index[0] is Ellipsis and node.inputs[2] is index[1] is None
+    if adds_axis and len(node.arguments[0].shape) == 1:
+        index = (slice(None), None)  # as it is usually written
     indices = [
         code if isinstance(parent, Node) else _index(value)
-        for code, parent, value in zip(codes[1:], node.inputs[1:], node.arguments[1:], strict=True)
+        for code, parent, value in zip(codes[1:], node.inputs[1:], index, strict=True)
     ]
     return subscript(codes[0], indices)
 

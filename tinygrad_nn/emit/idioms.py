@@ -1,4 +1,4 @@
-"""What a person would write where a graph says the same in more words: means, masks, one-hot rows.
+"""What a person would write where a graph says the same in more words: means, masks, products.
 
 Each idiom takes a node, whose inputs have been looked at already, and gives the nodes that take its
 place, or None. The result is for reading, and to be written as source at once: it holds functions
@@ -25,22 +25,16 @@ from .naming import NUMBERED
 _SHORT = 40
 
 
-def readable(graph: Graph, labels: set[Node]) -> Graph:
-    """The same program in the idioms of NumPy.
-
-    Args:
-        graph: a program in NumPy's functions and indexing.
-        labels: nodes that are known to hold labels in 0..C-1.
-    """
-    return _Reading(graph, labels).result()
+def readable(graph: Graph) -> Graph:
+    """The same program, one in NumPy's functions and indexing, in the idioms of NumPy."""
+    return _Reading(graph).result()
 
 
 class _Reading:
     """One graph on its way: what each node became, and how often each is used."""
 
-    def __init__(self, graph: Graph, labels: set[Node]) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.labels = labels
         self.now: dict[Node, Node] = {}
         self.names = dict(graph.names)
         self.origin: dict[Node, Node] = {}
@@ -60,14 +54,13 @@ class _Reading:
             made = [*made[:-1], self.with_named_constants(made[-1])]
             self.now[node] = made[-1]
             self.uses.setdefault(made[-1], self.uses.get(node, 0))
-            self.names[made[-1]] = self.names[node]
+            if made[-1] not in self.names or not NUMBERED.fullmatch(self.names[node]):
+                self.names[made[-1]] = self.names[node]
             for part in made:
                 self.names.setdefault(part, "t0")
                 if node in graph.origin:
                     of = graph.origin[node]
                     self.origin[part] = self.now.get(of, of)
-            if node in self.labels:
-                self.labels.add(made[-1])
             nodes += made
         outputs = tuple(self.now.get(n, n) for n in graph.outputs)
         updates = tuple((n, self.now.get(new, new)) for n, new in graph.updates)
@@ -171,35 +164,58 @@ def _is_zero(node: Node, i: int) -> bool:
     return node.inputs[i] is None and np.ndim(value) == 0 and bool(value == 0)
 
 
-def _less_one_hot(node: Node, reading: _Reading) -> list[Node] | None:
-    """Probs - onehot(labels): probs with 1 taken off at the label of each row."""
-    probs, onehot = node.inputs
-    if not isinstance(onehot, Node) or onehot.function is not np.astype:
+def _changed_probs(node: Node, reading: _Reading) -> list[Node] | None:
+    """What the softmax becomes when 1 is taken off at the labels is no softmax any more."""
+    probs = node.inputs[0]
+    changed = reading.names.get(probs, "").startswith("probs") if probs is not None else False
+    if not changed or not NUMBERED.fullmatch(reading.names.get(node, "t0")):
         return None
-    equal = onehot.inputs[0]
-    if not isinstance(equal, Node) or equal.function is not np.equal:
+    reading.names[node] = "dscores"
+    return [node]
+
+
+def _vector(node: Node, reading: _Reading) -> list[Node] | None:
+    """A matrix times a vector as a column, and of that the column: a matrix times a vector."""
+    product = node.inputs[0]
+    if not isinstance(product, Node) or product.function is not np.matmul:
         return None
-    column, classes = equal.inputs[0], equal.arguments[1]
-    if not isinstance(column, Node) or column.function is not np.reshape:
+    matrix, column = product.inputs
+    if not isinstance(column, Node) or not isinstance(matrix, Node) or matrix.value.ndim != 2:
         return None
-    labels, shape = column.inputs[0], node.value.shape
-    fits = (
-        isinstance(probs, Node)
-        and labels in reading.labels
-        and len(shape) == 2
-        and probs.value.shape == shape
-        and probs.value.dtype == node.value.dtype
-        and labels.value.shape == shape[:1]
-        and column.value.shape == (shape[0], 1)
-        and np.array_equal(classes, np.arange(shape[1]))
-    )
-    if not fits:
+    index = node.arguments[1:]
+    if len(index) != 2 or index[0] is not Ellipsis or type(index[1]) is not int:
         return None
-    rows = np.arange(shape[0])
-    picked = apply(getitem, probs, rows, labels, like=node)
-    less = apply(np.subtract, picked, 1, like=node)
-    reading.uses.update({picked: 1, less: 1})
-    return [picked, less, apply(setitem, probs, less, rows, labels, like=node)]
+    vector = column.inputs[0] if column.function in (getitem, np.reshape) else None
+    if not isinstance(vector, Node) or column.value.shape != (*vector.value.shape, 1):
+        return None
+    if vector.value.ndim != 1:
+        return None
+    return [apply(np.matmul, matrix, vector, like=node)]
+
+
+def _dropped_axes(node: Node, reading: _Reading) -> list[Node] | None:
+    """A reduction that keeps its axes, which are then taken away, does not keep them."""
+    inner = node.inputs[0]
+    signs = isinstance(inner, Node) and inner.function is np.negative
+    total = inner.inputs[0] if isinstance(inner, Node) and signs else inner
+    if not isinstance(total, Node) or total.function not in (np.sum, np.max, np.min):
+        return None
+    keywords = dict(total.keywords or {})
+    if not keywords.pop("keepdims", False) or not isinstance(total.inputs[0], Node):
+        return None
+    less = apply(total.function, total.inputs[0], like=total, keywords=keywords)
+    if less.value.shape != node.value.shape:
+        return None
+    reading.uses[less] = 1
+    return [less, apply(np.negative, less, like=node)] if signs else [less]
+
+
+def _subtraction(node: Node, reading: _Reading) -> list[Node] | None:
+    """Adding the opposite is subtracting."""
+    a, b = node.inputs
+    if not isinstance(b, Node) or b.function is not np.negative or not reading.is_passing(b):
+        return None
+    return [apply(np.subtract, a if a is not None else node.arguments[0], b.inputs[0], like=node)]
 
 
 def _product_first(node: Node, reading: _Reading) -> list[Node] | None:
@@ -215,6 +231,8 @@ _Idiom = Callable[[Node, _Reading], list[Node] | None]
 _BACKWARD: dict[Any, tuple[_Idiom, ...]] = {
     np.not_equal: (_mask,),
     np.greater: (_mask,),
-    np.subtract: (_less_one_hot,),
-    np.add: (_product_first,),
+    setitem: (_changed_probs,),
+    np.add: (_product_first, _subtraction),
+    np.reshape: (_dropped_axes,),
+    getitem: (_vector,),
 }

@@ -48,7 +48,7 @@ def derive(f: Callable[..., Any], *args: Any, wrt: Any = 0) -> str:
     names = parameter_names(f, args)
     places = tuple(wrt) if isinstance(wrt, (tuple, list)) else (wrt,)
     gradient = graph.gradient(wrt).simplify()
-    of = " and ".join(names[place] for place in places)
+    of = enumerated([names[place] for place in places])
     return _text(gradient, names, f"Return {graph.name} and its gradient with respect to {of}.")
 
 
@@ -65,7 +65,7 @@ def _text(graph: Graph, parameters: list[str] | None, summary: str) -> str:
     labels = labels_to_check(graph)
     own = len(graph.outputs)
     graph = expand(replace(graph, outputs=(*graph.outputs, *labels)))
-    graph = readable(graph, set(graph.outputs[own:]))
+    graph = readable(graph)
     classes = dict(zip(graph.outputs[own:], labels.values(), strict=True))
     graph = replace(graph, outputs=graph.outputs[:own])
     return _Module(graph, parameters, summary, classes).text()
@@ -159,7 +159,10 @@ class _Module:
             if of is not None and id(of) in place and of.node is not None:
                 lines[place[id(of)]] = self.writer.variable[of.node]
         words = [f"{name} (line {line})" for line, name in sorted(lines.items())]
-        if not words:
-            return ""
-        *first, last = words
-        return f"  of {', '.join(first)} and {last}" if first else f"  of {last}"
+        return f"  of {enumerated(words)}" if words else ""
+
+
+def enumerated(words: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

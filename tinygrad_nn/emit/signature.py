@@ -82,7 +82,7 @@ class Signature:
     def docstring(self, summary: str) -> list[str]:
         """What the function is, and for which shapes it was derived."""
         kinds = [f"{self.variables[n]} {_kind(n.value)}" for n in self.graph.inputs]
-        lines = _wrapped(f"Written for {', '.join(kinds)}.") if kinds else []
+        lines = _wrapped("Written for", kinds) if kinds else []
         margin = " " * INDENT
         if not lines:
             return [f'{margin}"""{summary}"""']
@@ -111,11 +111,12 @@ class Signature:
         """The conditions under which the arrays have other shapes: sizes are part of the code."""
         arrays = [node for node in self.used if node.value.shape]
         tests = [f"{self.variables[n]}.shape != {n.value.shape}" for n in arrays]
-        if len(tests) < 3:
+        if len(tests) < 3 or {"a", "x", "array", "each"} <= {*self.variables.values()}:
             return tests
         variables = ", ".join(self.variables[n] for n in arrays)
         shapes = ", ".join(str(n.value.shape) for n in arrays)
-        short = f"[x.shape for x in ({variables})] != [{shapes}]"
+        each = next(n for n in ("a", "x", "array", "each") if n not in self.variables.values())
+        short = f"[{each}.shape for {each} in ({variables})] != [{shapes}]"
         return [short] if len(short) + 2 * INDENT <= WIDTH else tests
 
 
@@ -164,13 +165,13 @@ def _held(entry: str, value: Any) -> list[str]:
     return check([test], f"written for {entry} = {value!r}")
 
 
-def _wrapped(text: str) -> list[str]:
-    """Words on lines that fit."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
+def _wrapped(beginning: str, items: list[str]) -> list[str]:
+    """The beginning and the items, on lines that fit, with a full stop."""
+    lines = [beginning]
+    for item in [*(f"{item}," for item in items[:-1]), f"{items[-1]}."]:
+        longer = f"{lines[-1]} {item}"
         if len(longer) + INDENT <= WIDTH:
             lines[-1] = longer
         else:
-            lines.append(word)
+            lines.append(item)
     return lines

@@ -101,10 +101,9 @@ class Writer:
             own = self.graph.names.get(node, "t0")
             last = self.in_place.last(node)
             if not NUMBERED.fullmatch(own) and node not in self.updating:
-                first = shared.get(last)
-                if last is node and not (first and own.startswith(f"{first}_")):
+                before = shared.get(last)
+                if before is None or not own.startswith(f"{before}_"):
                     shared[last] = own
-                shared.setdefault(last, own)
         for node in self.graph.nodes:
             last = self.in_place.last(node)
             if last in shared and last not in chosen:
