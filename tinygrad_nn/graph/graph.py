@@ -93,9 +93,14 @@ class Graph:
             env[node] = value if tracked else _as_traced(getattr(value, "_value", value), node)
         for node in self.nodes:
             env[node] = compute(node, env)
-        for node, new in self.updates:
-            env[node][...] = env[new]
-        return tree.map_leaves(lambda i: env[self.outputs[i]], self.structure)
+        if not self.updates:
+            return tree.map_leaves(lambda i: env[self.outputs[i]], self.structure)
+        # What is written or returned may be an array that is about to change, or a view of one.
+        written = [_own(env[new]) for _, new in self.updates]
+        result = tree.map_leaves(lambda i: _own(env[self.outputs[i]]), self.structure)
+        for (node, _), value in zip(self.updates, written, strict=True):
+            env[node][...] = value
+        return result
 
     def _inputs_of(self, args: tuple[Any, ...]) -> list[Any]:
         """The arrays among ``args``, one for each input, checked but for their shapes."""
@@ -237,6 +242,10 @@ def is_input(x: Any) -> bool:
     Inputs are arrays, and Python's floats and ints.
     """
     return (hasattr(x, "shape") and hasattr(x, "dtype")) or type(x) in (float, int)
+
+
+def _own(x: Any) -> Any:
+    return x.copy() if isinstance(x, (np.ndarray, Tensor)) else x
 
 
 def _as_traced(x: Any, node: Node) -> Any:
