@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,10 @@ def _sum_of_products(node: Node, uses: Counter[Node]) -> Step | None:
     return words.step(Kind.NUMBER, expression=text)
 
 
+@lru_cache(1024)
 def _block(size: int) -> int:
     """The length of the longest equal blocks that ``size`` entries can be cut into."""
-    return max((n for n in range(1, min(size, _BLOCK) + 1) if size % n == 0), default=0)
+    return next((n for n in range(min(size, _BLOCK), 0, -1) if size % n == 0), 0)
 
 
 def _real(*nodes: Node) -> bool:

@@ -374,7 +374,7 @@ def _getitem(node: Node) -> Step | None:
     words = Words(node)
     x = words.argument(0)
     text = f"{x}[{words.index(1)}]"
-    if any(isinstance(a, np.ndarray) for a in node.arguments[1:]):
+    if any(isinstance(a, np.ndarray) and a.ndim for a in node.arguments[1:]):
         return words.step(Kind.NEW, expression=text)
     if not isinstance(node.arguments[0], np.ndarray) or node.arguments[0].ndim == 0:
         return None
