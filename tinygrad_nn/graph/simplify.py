@@ -16,39 +16,48 @@ from typing import Any
 from ..node import Node, leaf
 from ..weak import weak
 from .graph import Graph
-from .rewrites import Builder
-from .rewrites.pattern import operands_of
+from .rewrites import TABLE, Builder
+from .rewrites.pattern import Table, operands_of
 
 #: How many passes there are at most.
 PASSES = 5
 
 
-def simplify(graph: Graph) -> Graph:
-    """The same program with fewer operations; see :meth:`Graph.simplify`."""
-    for _ in range(PASSES):
-        graph, more = _once(graph)
-        if not more:
+def simplify(graph: Graph, table: Table = TABLE) -> Graph:
+    """The same program with fewer operations; see :meth:`Graph.simplify`.
+
+    Args:
+        graph: any graph.
+        table: the rewrites to apply.
+    """
+    for i in range(PASSES):
+        graph, builder = _once(graph, table, first=i == 0)
+        if not builder.unsure or (i > 0 and not builder.applied):
             break
     return graph
 
 
-def _once(graph: Graph) -> tuple[Graph, bool]:
-    """One pass, and whether another may find more."""
-    builder = Builder()
+def _once(graph: Graph, table: Table, first: bool) -> tuple[Graph, Builder]:
+    """One pass, and what it was made with.
+
+    How often a node is used is known when what is computed twice has been put together: after the
+    first pass.
+    """
+    builder = Builder(table)
     stands_for: dict[Node, Any] = {n: n for n in (*graph.inputs, *graph.captured)}
-    uses = _uses(graph)
+    uses = {} if first else _uses(graph)
     for node in graph.nodes:
         operands = tuple(
             stands_for.get(x, x) if isinstance(x, Node) else x for x in operands_of(node)
         )
         new = stands_for[node] = builder.rebuild(node, operands)
-        if isinstance(new, Node):
+        if isinstance(new, Node) and not first:
             builder.uses[new] = builder.uses.get(new, 0) + uses.get(node, 0)
     ends: dict[Node, Node] = {}
     for node in (*graph.outputs, *(new for _, new in graph.updates)):
         new = stands_for[node]
         ends[node] = new if isinstance(new, Node) else _constant(new, stands_for, node)
-    return _assembled(graph, builder, stands_for, ends), builder.applied > 0 and builder.unsure
+    return _assembled(graph, builder, stands_for, ends), builder
 
 
 def _uses(graph: Graph) -> dict[Node, int]:

@@ -49,7 +49,7 @@ class Builder:
     Attributes:
         nodes: what was made, in order; some of it may turn out not to be needed.
         made_for: for each of these the node of the old graph that it was made for.
-        applied: how many rewrites and foldings have been applied.
+        applied: the rewrites that have been applied, in order; None stands for a folded constant.
         unsure: whether a rewrite was not applied that may be in the next pass, when it is known
             better how often each node is used.
         uses: how often each operand was used in the old graph, as far as it is known.
@@ -60,7 +60,7 @@ class Builder:
     def __init__(self, table: Table = TABLE) -> None:
         self.nodes: list[Node] = []
         self.made_for: dict[Node, Node] = {}
-        self.applied = 0
+        self.applied: list[Rewrite | None] = []
         self.unsure = False
         self.uses: dict[Node, int] = {}
         self.labels: set[tuple[Any, int]] = set()
@@ -152,9 +152,9 @@ class Builder:
                 return _UNKNOWN
         if value.shape != () and (function in _SPREADING or value.size > FOLDED):
             return _UNKNOWN
-        if function is np.divide and is_number(operands[0]) and is_number(operands[1]):
-            quotient = operands[0] / operands[1] if operands[1] else 0.0
-            if quotient * operands[1] != operands[0] or not _is_short(quotient):
+        if function is np.divide and all(map(is_number, operands)):
+            above, below = operands
+            if below == 0 or above % below:
                 return _UNKNOWN  # 1 / N is better seen as a division by N
         try:
             with np.errstate(all="ignore"):
@@ -166,7 +166,7 @@ class Builder:
         )
         if type_of(result) != type_of(value):
             return _UNKNOWN
-        self.applied += 1
+        self.applied.append(None)
         return result
 
     def _rewritten(
@@ -194,7 +194,7 @@ class Builder:
                 continue
             if isinstance(result, Node) and result.requires_grad and not carries:
                 continue  # no gradient flowed through here
-            self.applied += 1
+            self.applied.append(rewrite)
             return result
         return _UNKNOWN
 
@@ -285,11 +285,6 @@ def _compute(function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] 
     if rule is not None and rule.packed:
         return function(operands, **(keywords or {}))
     return function(*operands, **(keywords or {}))
-
-
-def _is_short(x: Any) -> bool:
-    """Whether a number reads well: a multiple of 1/64."""
-    return bool(float(x) * 64 == round(float(x) * 64)) if abs(x) < 1e15 else True
 
 
 class Term(Expression):

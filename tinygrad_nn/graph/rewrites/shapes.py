@@ -92,12 +92,17 @@ def _add_for_one(f: Any) -> None:
 
 
 def _add_for_two(f: Any) -> None:
+    # of equal numbers one is enough
+    rewrite(
+        lambda x, i, y, j: f(np.broadcast_to(x, i), np.broadcast_to(y, j)),
+        lambda x, i, y, j: np.broadcast_to(f(x, y), np.broadcast_shapes(i, j)),
+        as_written=True,
+    )
     # the function itself broadcasts; taken only where the other operand has the full shape
     rewrite(lambda x, i, y: f(np.broadcast_to(x, i), y), lambda x, i, y: f(x, y), as_written=True)
     rewrite(lambda x, i, y: f(y, np.broadcast_to(x, i)), lambda x, i, y: f(y, x), as_written=True)
     rewrite(lambda x, i, y: f(np.reshape(x, i), y), lambda x, y: f(x, y), _leads, as_written=True)
     rewrite(lambda x, i, y: f(y, np.reshape(x, i)), lambda x, y: f(y, x), _leads, as_written=True)
-    # of equal numbers one is enough
     rewrite(
         lambda x, i, s: f(np.broadcast_to(x, i), s),
         lambda x, i, s: np.broadcast_to(f(x, s), i),
@@ -106,11 +111,6 @@ def _add_for_two(f: Any) -> None:
     rewrite(
         lambda x, i, s: f(s, np.broadcast_to(x, i)),
         lambda x, i, s: np.broadcast_to(f(s, x), i),
-        as_written=True,
-    )
-    rewrite(
-        lambda x, i, y, j: f(np.broadcast_to(x, i), np.broadcast_to(y, j)),
-        lambda x, i, y, j: np.broadcast_to(f(x, y), np.broadcast_shapes(i, j)),
         as_written=True,
     )
     # axes in front come last

@@ -1,0 +1,498 @@
+"""The table of rewrites, line by line: a program on the left becomes the one on the right."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_nn as tg
+from tinygrad_nn.graph.rewrites import TABLE, Builder, Table
+from tinygrad_nn.graph.simplify import simplify
+from tinygrad_nn.rules import neural
+from tinygrad_nn.rules.indexing import scatter_add, setitem
+from tinygrad_nn.tree import leaves
+
+random = np.random.default_rng(1)
+X, Y = random.normal(size=(4, 3)), random.normal(size=(4, 3)) + 4
+B = random.normal(size=3)
+COLUMN = random.normal(size=(4, 1)) + 3
+SQUARE = random.normal(size=(3, 4))
+CUBE = random.normal(size=(2, 3, 4))
+LABELS = np.array([0, 2, 1, 1])
+ROWS = np.arange(4)
+MASK, OTHER = X > 0, Y > 4
+
+
+def lines(graph: tg.Graph) -> str:
+    """A graph's text without its names."""
+    numbers = {graph.names[n]: f"v{i}" for i, n in enumerate(graph.everything)}
+    body = str(graph).split("\n", 1)[1]
+    return re.sub(r"[A-Za-z_]\w*", lambda m: numbers.get(m[0], m[0]), body)
+
+
+def shared(graph: tg.Graph) -> tg.Graph:
+    """With what is computed twice put together, and no rewrite applied."""
+    return simplify(graph, Table())
+
+
+def total(x: Any, axis: int = 1) -> Any:
+    return np.sum(x, axis=axis, keepdims=True)
+
+
+def onehot(labels: Any) -> Any:
+    return (np.reshape(labels, (4, 1)) == np.arange(3)).astype(np.float64)
+
+
+def picked(x: Any, y: Any) -> Any:
+    """p - onehot, in place."""
+    return setitem(neural.softmax(x), neural.softmax(x)[ROWS, y] - 1, ROWS, y)
+
+
+def logistic(x: Any) -> Any:
+    return 1 / (1 + np.exp(x))
+
+
+def product_first(x: Any, y: Any, s: Any) -> Any:
+    penalty = s * x
+    return y @ x + penalty
+
+
+def scattered_onto(x: Any, v: Any, y: Any, z: Any) -> Any:
+    p = tg.softmax(x)
+    change = v * p[ROWS, y]
+    onto = p * z
+    return setitem(onto, onto[ROWS, y] + change, ROWS, y)
+
+
+def scattered_less(x: Any, v: Any, y: Any, z: Any) -> Any:
+    p = tg.softmax(x)
+    return scatter_add(v * p[ROWS, y], (4, 3), ROWS, y) - p * z
+
+
+def maximum_slope(mask: Any, z: Any) -> Any:
+    count = np.sum(mask, axis=1, keepdims=True).astype(float)
+    return mask * (z / np.where(count == 0, np.nan, count))
+
+
+#: A program, what it becomes, and what both are called with.
+CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
+    # neutral operands
+    (lambda x: +x, lambda x: x, (X,)),
+    (lambda x: x * 1, lambda x: x, (X,)),
+    (lambda x: 1.0 * x, lambda x: x, (X,)),
+    (lambda x: np.float64(1) * x, lambda x: x, (X,)),
+    (lambda x: x / 1, lambda x: x, (X,)),
+    (lambda x: x + 0, lambda x: x, (X,)),
+    (lambda x: 0 + x, lambda x: x, (X,)),
+    (lambda x: x - 0.0, lambda x: x, (X,)),
+    (lambda x: 0 - x, lambda x: -x, (X,)),
+    (lambda x: x**1, lambda x: x, (X,)),
+    # numbers
+    (lambda x: np.float64(2) * x, lambda x: 2 * x, (X,)),
+    (lambda x: x - np.float64(2.5), lambda x: x - 2.5, (X,)),
+    (lambda x, s: (np.float64(1) * s) * x, lambda x, s: s * x, (X, 0.5)),
+    (lambda x, s: x - np.float64(1) * s, lambda x, s: x - s, (X, 0.5)),
+    (lambda x, s: (np.float64(2) * s) * x, lambda x, s: (2 * s) * x, (X, 0.5)),
+    # signs
+    (lambda x: -(-x), lambda x: x, (X,)),  # noqa: B002
+    (lambda x: -(2 * x), lambda x: -2 * x, (X,)),
+    (lambda x: -(2 / x), lambda x: -2 / x, (Y,)),
+    (lambda x: -1 / x, lambda x: -(1 / x), (Y,)),
+    (lambda x, y: -(x - y), lambda x, y: y - x, (X, Y)),
+    (lambda x: x * -1, lambda x: -x, (X,)),
+    (lambda x: x / -1, lambda x: -x, (X,)),
+    (lambda x: 2 * -x, lambda x: -2 * x, (X,)),
+    (lambda x: 2 / -x, lambda x: -2 / x, (Y,)),
+    (lambda x: -x / 2, lambda x: -(x / 2), (X,)),
+    (lambda x, y: x * -y, lambda x, y: -(x * y), (X, Y)),
+    (lambda x, y: -x * -y, lambda x, y: x * y, (X, Y)),
+    (lambda x, y: -x / y, lambda x, y: -(x / y), (X, Y)),
+    (lambda x, y: x / -y, lambda x, y: -(x / y), (X, Y)),
+    (lambda x, y: x + -y, lambda x, y: x - y, (X, Y)),
+    (lambda x, y: -x + y, lambda x, y: y - x, (X, Y)),
+    (lambda x, y: x - -y, lambda x, y: x + y, (X, Y)),
+    (lambda x, y: -x - y, lambda x, y: -(x + y), (X, Y)),
+    (lambda x, y: x + -0.5 * y, lambda x, y: x - 0.5 * y, (X, Y)),
+    (lambda x, y: x - -0.5 * y, lambda x, y: x + 0.5 * y, (X, Y)),
+    (lambda x: x + -0.5, lambda x: x - 0.5, (X,)),
+    (lambda x: x - -0.5, lambda x: x + 0.5, (X,)),
+    # constant factors
+    (lambda x: 3 * (0.5 * x), lambda x: 1.5 * x, (X,)),
+    (lambda x: 2 * (0.5 * x), lambda x: x, (X,)),
+    (lambda x: x / 2 / 3, lambda x: x / 6, (X,)),
+    (lambda x: 2 * (3 / x), lambda x: 6 / x, (Y,)),
+    (lambda x: 2 * (x / 6), lambda x: x / 3, (X,)),
+    (lambda x: 6 * (x / 2), lambda x: 3 * x, (X,)),
+    (lambda x: 2 * x / 6, lambda x: x / 3, (X,)),
+    (lambda x: 6 * x / 2, lambda x: 3 * x, (X,)),
+    (lambda x: 2 * (0.75 * x / 5), lambda x: 1.5 * x / 5, (X,)),
+    (lambda x, s: 2 * (s * x), lambda x, s: (2 * s) * x, (X, 0.5)),
+    (lambda x, s: s * (2 * x), lambda x, s: (2 * s) * x, (X, 0.5)),
+    (lambda x, s, t: s * (t * x), lambda x, s, t: (s * t) * x, (X, 0.5, 0.3)),
+    (lambda x, y: (2 * x) * (3 * y), lambda x, y: 6 * (x * y), (X, Y)),
+    (lambda x, y: (2 * x) / y, lambda x, y: 2 * (x / y), (X, Y)),
+    # equal terms
+    (lambda x: x + x, lambda x: 2 * x, (X,)),
+    (lambda x: 2 * x + x, lambda x: 3 * x, (X,)),
+    (lambda x: 2 * x + 0.5 * x, lambda x: 2.5 * x, (X,)),
+    (lambda x: x**2, lambda x: x * x, (X,)),
+    (lambda x: x**2.0, lambda x: x * x, (X,)),
+    (lambda x: np.square(x), lambda x: x * x, (X,)),
+    (lambda x, y, z: x / z + y / z, lambda x, y, z: (x + y) / z, (X, Y, Y + 1)),
+    (lambda x, y, z: x / z - y / z, lambda x, y, z: (x - y) / z, (X, Y, Y + 1)),
+    (
+        lambda x: logistic(x) / (1 + np.exp(x)) * np.exp(x),
+        lambda x: logistic(x) * (1 - logistic(x)),
+        (X,),
+    ),
+    (
+        lambda x, y: y * logistic(x) / (1 + np.exp(x)) * np.exp(x),
+        lambda x, y: y * (logistic(x) * (1 - logistic(x))),
+        (X, Y),
+    ),
+    (lambda x, y, s: s * x + y @ x, product_first, (X, np.eye(4), 0.5)),
+    # kinks and choices
+    (lambda x: tg.relu(x), lambda x: np.maximum(0, x), (X,)),
+    (lambda m, x: np.where(m, x, x), lambda m, x: x, (MASK, X)),
+    (
+        lambda m, x, y: np.where(np.logical_not(m), x, y),
+        lambda m, x, y: np.where(m, y, x),
+        (MASK, X, Y),
+    ),
+    (lambda m, x: x * m.astype(float), lambda m, x: x * m, (MASK, X)),
+    # shapes
+    (lambda x: x.T.T, lambda x: x, (X,)),
+    (lambda x: x.T, lambda x: x, (B,)),
+    (lambda x: np.swapaxes(x, 0, 1), lambda x: x.T, (X,)),
+    (lambda x: np.transpose(x, (0, 1)), lambda x: x, (X,)),
+    (
+        lambda x: np.transpose(np.transpose(x, (1, 2, 0)), (1, 2, 0)),
+        lambda x: np.transpose(x, (2, 0, 1)),
+        (CUBE,),
+    ),
+    (
+        lambda x: np.transpose(np.transpose(x), (1, 0, 2)),
+        lambda x: np.transpose(x, (1, 2, 0)),
+        (CUBE,),
+    ),
+    (
+        lambda x: np.transpose(np.transpose(x, (1, 0, 2))),
+        lambda x: np.transpose(x, (2, 0, 1)),
+        (CUBE,),
+    ),
+    (lambda a, b: (a.T @ b).T, lambda a, b: b.T @ a, (X, Y)),
+    (lambda a, b: (a @ b.T).T, lambda a, b: b @ a.T, (X, Y)),
+    (lambda x: np.reshape(np.reshape(x, (2, 6)), (3, 4)), lambda x: np.reshape(x, (3, 4)), (X,)),
+    (lambda x: np.reshape(x, (4, 3)), lambda x: x, (X,)),
+    (lambda x: np.broadcast_to(x, (4, 3)), lambda x: x, (X,)),
+    (lambda x: x.astype(np.float64), lambda x: x, (X,)),
+    (
+        lambda x: np.broadcast_to(np.broadcast_to(x, (4, 3)), (2, 4, 3)),
+        lambda x: np.broadcast_to(x, (2, 4, 3)),
+        (B,),
+    ),
+    (
+        lambda x: np.broadcast_to(np.reshape(x, (1, 3)), (4, 3)),
+        lambda x: np.broadcast_to(x, (4, 3)),
+        (B,),
+    ),
+    (
+        lambda x: np.reshape(np.broadcast_to(np.sum(x), (4, 3)), (2, 6)),
+        lambda x: np.broadcast_to(np.sum(x), (2, 6)),
+        (X,),
+    ),
+    (lambda x, b: np.broadcast_to(b, (4, 3)) * x, lambda x, b: b * x, (X, B)),
+    (lambda x, b: x - np.broadcast_to(b, (4, 3)), lambda x, b: x - b, (X, B)),
+    (lambda x, b: np.reshape(b, (1, 3)) * x, lambda x, b: b * x, (X, B)),
+    (lambda x, b: x - np.reshape(b, (1, 3)), lambda x, b: x - b, (X, B)),
+    (
+        lambda b: np.exp(np.broadcast_to(b, (4, 3))),
+        lambda b: np.broadcast_to(np.exp(b), (4, 3)),
+        (B,),
+    ),
+    (lambda b: np.exp(np.reshape(b, (1, 3))), lambda b: np.reshape(np.exp(b), (1, 3)), (B,)),
+    (
+        lambda b: np.broadcast_to(b, (4, 3)) * 2.5,
+        lambda b: np.broadcast_to(b * 2.5, (4, 3)),
+        (B,),
+    ),
+    (
+        lambda b: 2.5 - np.broadcast_to(b, (4, 3)),
+        lambda b: np.broadcast_to(2.5 - b, (4, 3)),
+        (B,),
+    ),
+    (
+        lambda b, z: np.broadcast_to(b, (4, 3)) + np.broadcast_to(z, (4, 3)),
+        lambda b, z: np.broadcast_to(b + z, (4, 3)),
+        (B, B + 1),
+    ),
+    (lambda b: np.reshape(b, (1, 3)) * 2.5, lambda b: np.reshape(b * 2.5, (1, 3)), (B,)),
+    (lambda b: 2.5 - np.reshape(b, (1, 3)), lambda b: np.reshape(2.5 - b, (1, 3)), (B,)),
+    (
+        lambda m, x, b: np.where(m, np.broadcast_to(b, (4, 3)), x),
+        lambda m, x, b: np.where(m, b, x),
+        (MASK, X, B),
+    ),
+    (
+        lambda m, x, b: np.where(m, x, np.broadcast_to(b, (4, 3))),
+        lambda m, x, b: np.where(m, x, b),
+        (MASK, X, B),
+    ),
+    # reductions
+    (lambda x: np.sum(-x, axis=0), lambda x: -np.sum(x, axis=0), (X,)),
+    (lambda x: np.sum(x * 2.5, axis=0), lambda x: np.sum(x, axis=0) * 2.5, (X,)),
+    (lambda x, b: np.sum(x * b, axis=0), lambda x, b: np.sum(x, axis=0) * b, (X, B)),
+    (lambda x, z: total(x * z), lambda x, z: total(x) * z, (X, COLUMN)),
+    (lambda x: np.sum(x / 7), lambda x: np.sum(x) / 7, (X,)),
+    (lambda x, z: total(x / z), lambda x, z: total(x) / z, (X, COLUMN)),
+    (lambda x: np.sum(x, axis=1), lambda x: np.reshape(x, (4,)), (COLUMN,)),
+    (lambda x: np.sum(x, axis=-1), lambda x: np.sum(x, axis=1), (X,)),
+    (lambda x: np.max(x, axis=(0, 1)), lambda x: np.max(x), (X,)),
+    (lambda x: np.sum(np.sum(x)), lambda x: np.sum(x), (X,)),
+    (lambda x: np.reshape(np.sum(x, axis=1), (4, 1)), lambda x: total(x), (X,)),
+    (
+        lambda x: np.reshape(np.max(x, axis=1, keepdims=True), (4,)),
+        lambda x: np.max(x, axis=1),
+        (X,),
+    ),
+    (lambda x: x - total(x, axis=0), lambda x: x - np.sum(x, axis=0), (X,)),
+    (lambda b: np.sum(np.broadcast_to(b, (4, 3)), axis=0), lambda b: b * 4, (B,)),
+    (
+        lambda z: np.sum(np.broadcast_to(z, (4, 3)), axis=1, keepdims=True),
+        lambda z: z * 3,
+        (COLUMN,),
+    ),
+    # indexing
+    (
+        lambda x: scatter_add(x, (4, 3), Ellipsis, None),
+        lambda x: np.reshape(x, (4, 3)),
+        (X[..., None],),
+    ),
+    (
+        lambda s, m: setitem(np.broadcast_to(s, (4, 3)), 0, slice(0, 2)) * m,
+        lambda s, m: setitem(s * m, 0, slice(0, 2)),
+        (np.float64(0.25), MASK),
+    ),
+    # softmax
+    (lambda x: np.exp(tg.log_softmax(x)), lambda x: tg.softmax(x), (X,)),
+    (lambda x: np.log(tg.softmax(x, axis=0)), lambda x: tg.log_softmax(x, axis=0), (X,)),
+    (lambda x: np.exp(x) / total(np.exp(x)), lambda x: tg.softmax(x), (X,)),
+    (lambda x: np.exp(x) / np.sum(np.exp(x), axis=0), lambda x: tg.softmax(x, axis=0), (X,)),
+    (lambda x: np.exp(x) / np.sum(np.exp(x)), lambda x: tg.softmax(x), (B,)),
+    (lambda x, y: y / total(np.exp(x)) * np.exp(x), lambda x, y: y * tg.softmax(x), (X, Y)),
+    (lambda x: x - np.log(total(np.exp(x))), lambda x: tg.log_softmax(x), (X,)),
+    (lambda x: x - tg.logsumexp(x, keepdims=True), lambda x: tg.log_softmax(x), (X,)),
+    (lambda x: tg.softmax(x - np.max(x, axis=1, keepdims=True)), lambda x: tg.softmax(x), (X,)),
+    (lambda x: tg.log_softmax(x - np.max(x)), lambda x: tg.log_softmax(x), (X,)),
+    # cross entropy
+    (
+        lambda x, y: -np.mean(tg.log_softmax(x)[ROWS, y]),
+        lambda x, y: tg.cross_entropy(x, y),
+        (X, LABELS),
+    ),
+    (
+        lambda x, y: -np.sum(np.log(tg.softmax(x)[ROWS, y])) / 4,
+        lambda x, y: tg.cross_entropy(x, y),
+        (X, LABELS),
+    ),
+    (
+        lambda x, y: np.mean(tg.logsumexp(x) - x[ROWS, y]),
+        lambda x, y: tg.cross_entropy(x, y),
+        (X, LABELS),
+    ),
+    # its derivative, and its parts
+    (
+        lambda x, y: (tg.cross_entropy(x, y), tg.softmax(x) - onehot(y)),
+        lambda x, y: (tg.cross_entropy(x, y), picked(x, y)),
+        (X, LABELS),
+    ),
+    (
+        lambda x, v, y: total(scatter_add(v, (4, 3), ROWS, y)) + x,
+        lambda x, v, y: np.reshape(v, (4, 1)) + x,
+        (X, np.arange(4.0), LABELS),
+    ),
+    (
+        lambda x, v, y: scatter_add(v, (4, 3), ROWS, y) * tg.softmax(x),
+        lambda x, v, y: scatter_add(v * tg.softmax(x)[ROWS, y], (4, 3), ROWS, y),
+        (X, np.arange(4.0), LABELS),
+    ),
+    (
+        lambda x, v, y: scatter_add(v, (4, 3), ROWS, y) / tg.softmax(x),
+        lambda x, v, y: scatter_add(v / tg.softmax(x)[ROWS, y], (4, 3), ROWS, y),
+        (X, np.arange(4.0), LABELS),
+    ),
+    (
+        lambda x, v, y, z: tg.softmax(x) * (scatter_add(v, (4, 3), ROWS, y) + z),
+        scattered_onto,
+        (X, np.arange(4.0), LABELS, COLUMN),
+    ),
+    (
+        lambda x, v, y, z: tg.softmax(x) * (scatter_add(v, (4, 3), ROWS, y) - z),
+        scattered_less,
+        (X, np.arange(4.0), LABELS, COLUMN),
+    ),
+    (
+        lambda x, v, y: v / tg.softmax(x)[ROWS, y] * tg.softmax(x)[ROWS, y],
+        lambda x, v, y: v,
+        (X, np.arange(4.0), LABELS),
+    ),
+    (
+        lambda x, v, y: x + scatter_add(v, (4, 3), ROWS, y),
+        lambda x, v, y: setitem(x, x[ROWS, y] + v, ROWS, y),
+        (X, np.arange(4.0), LABELS),
+    ),
+    (
+        lambda x, v, y: x - scatter_add(v, (4, 3), ROWS, y),
+        lambda x, v, y: setitem(x, x[ROWS, y] - v, ROWS, y),
+        (X, np.arange(4.0), LABELS),
+    ),
+    (
+        lambda x, y: total(picked(x, y)) + x,
+        lambda x, y: x,
+        (X, LABELS),
+    ),
+    (
+        lambda x, y: (picked(x, y) / 4, x - total(picked(x, y) / 4)),
+        lambda x, y: (picked(x, y) / 4, x),
+        (X, LABELS),
+    ),
+    (
+        lambda x, y, m: x + maximum_slope(m, total(picked(x, y))),
+        lambda x, y, m: x,
+        (X, LABELS, MASK),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "args"), CASES, ids=[str(i) for i in range(len(CASES))]
+)
+def test_a_program_becomes_another(before: Any, after: Any, args: tuple[Any, ...]) -> None:
+    graph = tg.trace(before, *args)
+    simple = graph.simplify()
+    assert lines(simple) == lines(shared(tg.trace(after, *args)))
+    for e, f in zip(leaves(graph.run(*args)), leaves(simple.run(*args)), strict=True):
+        np.testing.assert_allclose(f, e, rtol=1e-13, atol=1e-15)
+
+
+KEPT: list[tuple[Any, tuple[Any, ...]]] = [
+    (lambda x: x * 0, (X,)),  # NaN where x is infinite
+    (lambda x: x - x, (X,)),
+    (lambda x: x / x, (X,)),
+    (lambda x: np.float64(1) * x, (X.astype(np.float32),)),  # the dtype changes
+    (lambda x: x + 0.0, (LABELS,)),
+    (lambda x: 2 * (100 * x), (LABELS.astype(np.int8),)),  # 200 does not fit
+    (lambda x, y: x + -y, (LABELS, LABELS.astype(np.uint8))),  # wraps around in 8 bits
+    (lambda x: np.sum(-x), (LABELS.astype(np.uint8),)),
+    (lambda x: x / 5, (X,)),  # not x * 0.2
+    (lambda x: 1e8 * (1e8 * x), (X,)),  # float32 knows no product of many such numbers
+    (lambda x, b: np.reshape(b, (3, 1)) * x, (np.ones((3, 3)), B)),  # columns are no rows
+    (lambda x, b: np.broadcast_to(b, (4, 3)), (X, B)),
+    (lambda x, y: (np.sum(x / 5, axis=0), x / 5), (X, Y)),  # x / 5 is needed anyway
+    (lambda a, b: (a @ b).T, (X, SQUARE)),
+    (lambda x, y: -np.mean(tg.log_softmax(x)[ROWS[::-1].copy(), y]), (X, LABELS)),
+    (lambda x, y: np.sum(tg.log_softmax(x)[ROWS, y]) / 3, (X, LABELS)),
+    (lambda x, y: tg.softmax(x) - onehot(y), (X, LABELS)),  # nobody checks these labels
+    (lambda x: tg.softmax(x - np.max(x, axis=0)), (X,)),  # the maximum along another axis
+    (lambda x, u: x * u / (1 + u), (X, np.exp(Y))),  # exact for a small u
+]
+
+
+@pytest.mark.parametrize(("f", "args"), KEPT, ids=[str(i) for i in range(len(KEPT))])
+def test_what_would_not_be_the_same_is_kept(f: Any, args: tuple[Any, ...]) -> None:
+    graph = tg.trace(f, *args)
+    assert lines(graph.simplify()) == lines(shared(graph))
+
+
+def test_every_line_of_the_table_has_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    builders: list[Builder] = []
+    original = Builder.__init__
+
+    def remember(self: Builder, *args: Any) -> None:
+        original(self, *args)
+        builders.append(self)
+
+    monkeypatch.setattr(Builder, "__init__", remember)
+    for before, _, args in CASES:
+        tg.trace(before, *args).simplify()
+    for f in [*SPELLINGS, tg.hinge_loss]:
+        for dtype in (np.float64, np.float32):
+            tg.trace(f, X.astype(dtype), LABELS).gradient().simplify()
+    applied = {id(r.replacement.__code__) for b in builders for r in b.applied if r is not None}
+    missing = [
+        f"{code.co_filename.rsplit('/', 1)[-1]}:{code.co_firstlineno}"
+        for code in {
+            id(r.replacement.__code__): r.replacement.__code__ for r in TABLE.rewrites
+        }.values()
+        if id(code) not in applied
+    ]
+    assert not missing
+
+
+# --- the spellings of the cross entropy -----------------------------------------------------------
+
+
+def by_log_softmax(scores: Any, y: Any) -> Any:
+    return -np.mean(tg.log_softmax(scores)[np.arange(4), y])
+
+
+def by_hand(scores: Any, y: Any) -> Any:
+    shifted = scores - np.max(scores, axis=1, keepdims=True)
+    log_probs = shifted - np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
+    return -np.mean(log_probs[np.arange(4), y])
+
+
+def by_probabilities(scores: Any, y: Any) -> Any:
+    e = np.exp(scores - np.max(scores, axis=1, keepdims=True))
+    probs = e / np.sum(e, axis=1, keepdims=True)
+    correct_logprobs = -np.log(probs[range(4), y])
+    return np.sum(correct_logprobs) / 4
+
+
+def without_shift(scores: Any, y: Any) -> Any:
+    e = np.exp(scores)
+    return np.mean(-np.log((e / np.sum(e, axis=1, keepdims=True))[range(4), y]))
+
+
+def log_of_softmax(scores: Any, y: Any) -> Any:
+    return -np.sum(np.log(tg.softmax(scores))[np.arange(4), y]) / 4
+
+
+def log_of_picked(scores: Any, y: Any) -> Any:
+    return -np.sum(np.log(tg.softmax(scores)[np.arange(4), y])) / 4
+
+
+def by_logsumexp(scores: Any, y: Any) -> Any:
+    return np.mean(tg.logsumexp(scores) - scores[np.arange(4), y])
+
+
+SPELLINGS = [
+    tg.cross_entropy,
+    by_log_softmax,
+    by_hand,
+    by_probabilities,
+    without_shift,
+    log_of_softmax,
+    log_of_picked,
+    by_logsumexp,
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loss", SPELLINGS)
+def test_the_derivative_of_every_spelling_is_p_minus_onehot(loss: Any, dtype: Any) -> None:
+    scores = X.astype(dtype)
+    graph = tg.trace(loss, scores, LABELS).gradient()
+    functions = [n.function for n in graph.simplify().nodes]
+    names = [f.__name__ for f in functions if f is not neural.cross_entropy]
+    assert functions.count(neural.cross_entropy) == 1
+    assert names == ["softmax", "getitem", "subtract", "setitem", "divide"]
+    p = np.exp(X) / np.exp(X).sum(axis=1, keepdims=True)
+    value, slope = graph.simplify().run(scores, LABELS)
+    np.testing.assert_allclose(value, -np.log(p[ROWS, LABELS]).mean(), rtol=1e-5)
+    p[ROWS, LABELS] -= 1
+    np.testing.assert_allclose(slope, p / 4, rtol=1e-4, atol=1e-7)
+    assert slope.dtype == dtype
