@@ -13,7 +13,7 @@ import tinygrad_nn as tg
 from models import softmax_classifier, svm_classifier, two_layer_net, two_layer_net_analytic
 from tinygrad_nn import compiler
 from tinygrad_nn.datasets import toy, toy_parameters
-from tinygrad_nn.errors import DataError, InPlaceError, TraceError
+from tinygrad_nn.errors import DataError, InPlaceError, LabelError, TraceError
 
 BACKENDS = ["numpy"]
 try:
@@ -310,7 +310,7 @@ def test_wrong_labels_are_refused_in_every_call(backend: str) -> None:
     for bad in (-1, 3, 10**6):
         wrong = y.copy()
         wrong[2] = bad
-        with pytest.raises(IndexError):
+        with pytest.raises(LabelError, match=rf"labels must be in 0..2 .* y\[2\] is {bad}"):
             run(params, X, wrong, 0.1)
     np.testing.assert_allclose(run(params, X, y, 0.1), two_layer_net.loss(params, X, y, 0.1))
 

@@ -15,13 +15,14 @@ import inspect
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from . import tree
 from .emit.calling import Entry
-from .emit.expand import expand
+from .emit.expand import expand, labels_to_check
 from .errors import DataError, TraceError
 from .graph import Graph
 from .graph.frozen import trace_for_good
@@ -166,10 +167,17 @@ class Compiled:
 
     def _build(self, args: tuple[Any, ...]) -> Entry:
         graph = trace_for_good(self._f, *args)
-        lowered = expand(graph.simplify()).simplify()
+        simple = graph.simplify()
+        labels = labels_to_check(simple)
+        computed = tuple(node for node in labels if node not in simple.inputs)
+        # What holds labels and is computed comes out too, to be checked.
+        lowered = expand(replace(simple, outputs=(*simple.outputs, *computed)))
+        hidden = lowered.outputs[len(simple.outputs) :]
+        limits = {node: labels[node] for node in labels if node not in computed}
+        limits |= {new: labels[old] for old, new in zip(computed, hidden, strict=True)}
         module = importlib.import_module(f"{__package__}.emit.{BACKENDS[self._backend]}")
         in_place = {**dict(lowered.updates), **_donations(lowered, self._donated, len(args))}
-        return Entry(lowered, module.build(lowered, in_place), in_place)
+        return Entry(lowered, module.build(lowered, in_place), in_place, limits)
 
 
 def _as_array(x: Any) -> Any:

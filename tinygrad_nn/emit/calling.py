@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InPlaceError
+from ..errors import InPlaceError, LabelError
 from ..graph import Graph
 from ..graph.graph import Constant
 from ..node import Node
@@ -28,17 +28,25 @@ class Entry:
             kind, or overlap in memory where the program writes.
     """
 
-    def __init__(self, graph: Graph, program: Program, in_place: dict[Node, Node]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        program: Program,
+        in_place: dict[Node, Node],
+        labels: dict[Node, int],
+    ) -> None:
+        """``labels`` are the inputs and outputs that hold labels, with the number of classes."""
         self.graph = graph
         self.source: str = program.source
         self._instantiate = program.instantiate
         self._in_place = in_place
+        self._labels = labels
         #: Runs with buffers of their own that nobody is using: one for each call under way.
         self._idle: list[Any] = []
         self.call = self._caller()
 
     def _caller(self) -> Any:
-        writer = _Caller(self.graph, self._in_place)
+        writer = _Caller(self.graph, self._in_place, self._labels)
         code = writer.code()
         names = {
             **writer.names,
@@ -49,6 +57,8 @@ class Entry:
             "new_run": self._instantiate,
             "overlaps": self._overlaps,
             "read_only": self._read_only,
+            "maximum": np.maximum.reduce,
+            "refuse_labels": _refuse_labels,
         }
         exec(compile(code, "<tinygrad_nn call>", "exec"), names)
         return names["call"]
@@ -72,12 +82,22 @@ class Entry:
                 )
 
 
+def _refuse_labels(labels: Any, classes: int, name: str) -> None:
+    wrong = np.atleast_1d((labels < 0) | (labels >= classes))
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
+    raise LabelError(
+        f"labels must be in 0..{classes - 1} for {classes} classes; "
+        f"{name}[{', '.join(map(str, at))}] is {np.atleast_1d(labels)[at]}"
+    )
+
+
 class _Caller:
     """Writes the function ``call``: nothing of the user's reaches its text but through names."""
 
-    def __init__(self, graph: Graph, in_place: dict[Node, Node]) -> None:
+    def __init__(self, graph: Graph, in_place: dict[Node, Node], labels: dict[Node, int]) -> None:
         self.graph = graph
         self.in_place = in_place
+        self.labels = labels
         self.names: dict[str, Any] = {}
         self.checks: list[str] = []
         self.lines: list[str] = []
@@ -102,12 +122,14 @@ class _Caller:
             "    except (KeyError, IndexError, TypeError, AttributeError):",
             "        return another",
             *self.memory_checks(inputs),
+            *self.label_checks(self.graph.inputs, "x{}"),
             "    try:",
             "        run = take()",
             "    except IndexError:",
             "        run = new_run()",
             f"    y = run({inputs})",
             "    keep(run)",
+            *self.label_checks(self.graph.outputs, "y[{}]"),
             f"    return {self.put_together(self.graph.structure)}",
         ]
         given = ", ".join(f"a{i}" for i in range(len(arguments)))
@@ -166,6 +188,19 @@ class _Caller:
             f"    if not ({writeable}):",
             f"        read_only({inputs})",
         ]
+
+    def label_checks(self, nodes: tuple[Node, ...], form: str) -> list[str]:
+        """Labels are below the number of classes: seen as unsigned, negative ones are not."""
+        lines = []
+        for i, node in enumerate(nodes):
+            if node not in self.labels or node.value.size == 0:
+                continue
+            x, classes = form.format(i), self.labels[node]
+            unsigned = self.name(np.dtype(node.value.dtype.str.replace("i", "u")), "dtype")
+            lines.append(f"    if maximum({x}.view({unsigned}), axis=None) >= {classes}:")
+            name = self.name(self.graph.names[node], "name")
+            lines.append(f"        refuse_labels({x}, {classes}, {name})")
+        return lines
 
     def put_together(self, structure: Any) -> str:
         """An expression for the result, of the outputs ``y``."""
