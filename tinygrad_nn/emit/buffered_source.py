@@ -39,11 +39,12 @@ def build(graph: Graph, in_place: dict[Node, Node]) -> Program:
     writer = _Writer(graph, plan(graph, in_place))
     source = writer.source()
     code = compile(source, f"<tg.compile {graph.name}>", "exec")
+    constants, name = writer.constants, writer.run  # and not the plan, which holds arrays
 
     def instantiate() -> Run:
-        namespace = {"np": np, **writer.constants}
+        namespace = {"np": np, **constants}
         exec(code, namespace)
-        run: Run = namespace[writer.run]
+        run: Run = namespace[name]
         return run
 
     return Program(source, instantiate)
