@@ -94,7 +94,8 @@ def argument(node: Node, i: int, operand: Operand) -> Code:
     if isinstance(parent, Node):
         return operand(parent)
     if isinstance(value, np.generic) and _takes_python_number(node, i):
-        exact = as_python_number(value)
+        other = node.arguments[1 - i]
+        exact = as_python_number(value, short=other.dtype == value.dtype)
         if exact is not None:
             return exact
     return literal(value)

@@ -67,11 +67,17 @@ def dtype(kind: np.dtype[Any]) -> Code:
     return name(f"np.{known}")
 
 
-def as_python_number(value: Any) -> Code | None:
-    """The Python number of a NumPy one, as short as it can be; None if there is no exact one."""
+def as_python_number(value: Any, short: bool = True) -> Code | None:
+    """The Python number of a NumPy one; None if there is no exact one.
+
+    Args:
+        value: the number.
+        short: with no more digits than tell it from others of its dtype, for a place where it is
+            made that dtype again.
+    """
     kind = value.dtype.type
-    short = float(str(value)) if value.dtype.kind == "f" else value.item()
-    for candidate in (short, value.item()):
+    shortest = float(str(value)) if short and value.dtype.kind == "f" else value.item()
+    for candidate in (shortest, value.item()):
         if type(candidate) in (int, float) and _same(kind(candidate), value):
             return number(candidate)
     return None

@@ -47,18 +47,18 @@ def derive(f: Callable[..., Any], *args: Any, wrt: Any = 0) -> str:
     graph = trace_for_good(f, *args)
     names = parameter_names(f, args)
     places = tuple(wrt) if isinstance(wrt, (tuple, list)) else (wrt,)
-    gradient = graph.gradient(wrt).simplify()
-    of = enumerated([names[place] for place in places])
-    return _text(gradient, names, f"Return {graph.name} and its gradient with respect to {of}.")
+    return _text(graph.gradient(wrt).simplify(), names, places)
 
 
 def source(graph: Graph) -> str:
     """The source of a function that runs ``graph``; see :func:`derive`."""
-    return _text(graph, None, f"Return what {graph.name} computes.")
+    return _text(graph)
 
 
-def _text(graph: Graph, parameters: list[str] | None, summary: str) -> str:
-    """The module's text.
+def _text(
+    graph: Graph, parameters: list[str] | None = None, wrt: tuple[int, ...] | None = None
+) -> str:
+    """The module's text; ``wrt`` are the places that the gradients are for, if it gives some.
 
     Labels stay known through the rewriting as outputs after the graph's own.
     """
@@ -68,17 +68,21 @@ def _text(graph: Graph, parameters: list[str] | None, summary: str) -> str:
     graph = readable(graph)
     classes = dict(zip(graph.outputs[own:], labels.values(), strict=True))
     graph = replace(graph, outputs=graph.outputs[:own])
-    return _Module(graph, parameters, summary, classes).text()
+    return _Module(graph, parameters, wrt, classes).text()
 
 
 class _Module:
     """One module in the making: the function's head, its statements and its end."""
 
     def __init__(
-        self, graph: Graph, parameters: list[str] | None, summary: str, labels: dict[Node, int]
+        self,
+        graph: Graph,
+        parameters: list[str] | None,
+        wrt: tuple[int, ...] | None,
+        labels: dict[Node, int],
     ) -> None:
         self.graph = graph
-        self.summary = summary
+        self.wrt = wrt
         names = Names()
         self.signature = Signature(graph, parameters, names)
         self.writer = Writer(graph, self.signature.variables, names, labels)
@@ -95,12 +99,20 @@ class _Module:
             "",
             "",
             *self.signature.definition(),
-            *self.signature.docstring(self.summary),
+            *self.signature.docstring(self.summary()),
             *self.signature.unpacking(),
             *self.checks(),
         ]
         lines += self.body(len(lines))
         return "\n".join([*lines, *after, ""])
+
+    def summary(self) -> str:
+        """The docstring's first line."""
+        name = self.signature.name
+        if self.wrt is None:
+            return f"Return what {name} computes."
+        of = enumerated([self.signature.parameters[place] for place in self.wrt])
+        return f"Return {name} and its gradient with respect to {of}."
 
     def checks(self) -> list[str]:
         """The statement that refuses arguments for which the code would give a wrong number."""

@@ -40,6 +40,8 @@ class Signature:
     """The parameters of a graph's function.
 
     Attributes:
+        name: the function's own name.
+        parameters: the names of its parameters.
         variables: the name of each input that the program uses.
     """
 
@@ -50,6 +52,7 @@ class Signature:
             self.structure = tuple(range(len(graph.inputs)))
         wanted = parameters or [self.own_name(argument) for argument in self.structure]
         self.parameters = [names.give(each) for each in wanted]
+        self.name = Names(self.parameters).give(graph.name)
         self.variables: dict[Node, str] = {}
         pairs = list(zip(self.parameters, self.structure, strict=True))
         for parameter, argument in pairs:
@@ -73,7 +76,7 @@ class Signature:
     def definition(self) -> list[str]:
         """The line ``def f(a, b):``."""
         head = bracketed(
-            f"def {Names(self.parameters).give(self.graph.name)}(",
+            f"def {self.name}(",
             [name(p) for p in self.parameters],
             "):",
         )
