@@ -27,6 +27,9 @@ import numpy as np
 
 from ..errors import DependencyError
 
+#: Seconds after which a compilation is announced.
+PATIENCE = 1.0
+
 
 def load(source: str, name: str) -> Any:
     """The module of a generated source, compiled or taken from the cache.
@@ -125,8 +128,10 @@ def _write(path: Path, content: bytes) -> None:
 def _forget(path: Path) -> None:
     """Remove a module's file, and what Numba keeps beside it."""
     with contextlib.suppress(OSError):
-        for kept in path.parent.glob(f"__pycache__/{path.stem}.*"):
-            kept.unlink(missing_ok=True)
+        own = os.environ.get("NUMBA_CACHE_DIR")
+        for place in (path.parent, *([Path(own)] if own else [])):
+            for kept in place.glob(f"*/{path.stem}.*.nb?"):
+                kept.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 
@@ -149,7 +154,7 @@ def _progress(name: str) -> Iterator[None]:
         print(f"tinygrad_nn: compiling {name} for numba ...", end="", file=sys.stderr, flush=True)
 
     start = time.perf_counter()
-    timer = threading.Timer(1.0, say)
+    timer = threading.Timer(PATIENCE, say)
     timer.daemon = True
     timer.start()
     try:

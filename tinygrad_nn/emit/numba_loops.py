@@ -46,7 +46,8 @@ class LoopWriter:
         dims = parts[0][0].dims
         if not dims:
             block = self.block(parts[0])
-            return [*block.before, *block.body, *block.stores]
+            begun = [line for op in parts[0] if op.reduction for line in self.start(op, whole=True)]
+            return [*begun, *block.before, *block.body, *block.stores]
         before, after, body = [], [], []
         for op in (op for part in parts for op in part if op.reduction and not op.is_row):
             before += self.start(op, whole=True)
@@ -92,8 +93,8 @@ class LoopWriter:
             block.inlined[op] = text
             return
         looked_for = any(
-            reader in block.members or names.is_number(op, reader) or names.is_row_number(op, reader)
-            for reader, _ in readers
+            r in block.members or names.is_number(op, r) or names.is_row_number(op, r)
+            for r, _ in readers
         )
         if stored and not looked_for and not block.stores and op.node not in names.direct:
             block.stores.append(f"{names.result(op, op.place)} = {text}")

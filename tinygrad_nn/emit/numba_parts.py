@@ -54,7 +54,7 @@ def result(value: Any, shape: tuple[int, ...], dtype: str, own: bool = False) ->
             f"{dtype}{list(shape)}, got {value.dtype}{list(value.shape)}"
         )
     if not shape:
-        return value[()]
+        return np.array(value) if own and isinstance(value, np.ndarray) else value
     if own and (value.base is not None or not value.flags.c_contiguous):
         return value.copy()
     return np.ascontiguousarray(value)

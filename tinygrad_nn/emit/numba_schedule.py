@@ -90,7 +90,7 @@ class Schedule:
     def _same_row(made: Op, op: Op, terms: tuple[Term, ...]) -> bool:
         """Whether a round of the outer loop needs of ``made`` only what the same round makes."""
         if not made.dims or not op.dims:
-            return made.dims == op.dims
+            return made.dims == op.dims and not made.reduction
         first = next((t for t, own in zip(terms, made.place, strict=True) if own != 0), None)
         return made.is_row and first == Axis(0) and made.dims[0] == op.dims[0]
 
@@ -149,7 +149,8 @@ def may_write_directly(schedule: Schedule, op: Op, target: Node) -> bool:
     loop of the same row, or at the very entry that is written.
     """
     old, new = target.value, op.node.value
-    if op.kind != "loop" or op.reduction or not old.shape or (old.shape, old.dtype) != (new.shape, new.dtype):
+    same_type = (old.shape, old.dtype) == (new.shape, new.dtype)
+    if op.kind != "loop" or op.reduction or not old.shape or not same_type:
         return False
     step, part = schedule.step_of[op], schedule.part_of[op]
     for reader in schedule.plan.ops:

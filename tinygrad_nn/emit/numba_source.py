@@ -20,7 +20,7 @@ from .literals import literal
 from .numba_cache import load
 from .numba_loops import LoopWriter, indent
 from .numba_names import Names, check
-from .numba_plan import Constant, Op, Plan
+from .numba_plan import Constant, Op, Plan, is_array_of_one
 from .numba_schedule import Schedule, Step
 from .numba_views import At, Axis
 from .program import Program, Run
@@ -153,7 +153,10 @@ class _Writer:
     def passed(self, base: Any) -> str:
         """What a Numba function is called with."""
         name = self.names.array(base)
-        return f"{name}[()]" if base in self.plan.in_place and not np.ndim(base.value) else name
+        made = self.plan.op_of.get(base)
+        is_array = base in self.plan.in_place or (made is not None and made.kind == "call")
+        unpack = is_array and not np.ndim(base.value) and not isinstance(base.value, WEAK)
+        return f"{name}[()]" if unpack else name
 
     def comment(self, step: Step) -> str:
         """What a step computes, with shapes."""
@@ -245,6 +248,13 @@ class _Writer:
             return name
         return f"{name}[0].item()" if isinstance(node.value, WEAK) else f"{name}[0]"
 
+    def output(self, node: Node, held: Node) -> str:
+        """A result: of shape () it is a number or an array, as the interpreter has it."""
+        op = self.plan.op_of.get(held)
+        text = self.value(held)
+        computed = op is not None and op.kind != "call" and not isinstance(node.value, WEAK)
+        return f"np.array({text})" if computed and is_array_of_one(node) else text
+
     def constant(self, value: Any) -> str:
         """A constant of a NumPy call."""
         if not isinstance(value, np.ndarray) or value.size <= 20:
@@ -294,7 +304,10 @@ class _Writer:
             if new not in names.direct
         ]
         target = {new: node for node, new in self.plan.in_place.items()}
-        results = "".join(f"{self.value(target.get(n, n))}, " for n in self.plan.outputs)
+        results = "".join(
+            f"{self.output(node, target.get(new, new))}, "
+            for node, new in zip(self.graph.outputs, self.plan.outputs, strict=True)
+        )
         run = [*fresh, *calls, *copies, f"return ({results})"]
         given = [
             *(f"{names.array(c)} = constants[{i}]" for i, c in enumerate(self.constants)),
