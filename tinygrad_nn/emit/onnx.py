@@ -172,12 +172,13 @@ def _model(graph: Graph, batch: Batch, weights: dict[Node, Any]) -> Any:
     outputs = _outputs(e)
     infos = [_info(e, graph.names[node], node) for node in graph.nodes]
     known = {info.name for info in outputs}
+    used = {name for node in e.nodes for name in node.input}
     made = helper.make_graph(
         e.nodes,
         graph.name,
         inputs,
         outputs,
-        e.initializers,
+        [constant for constant in e.initializers if constant.name in used],
         value_info=[info for info in infos if info.name not in known],
     )
     for node in made.node:
@@ -263,6 +264,7 @@ def _outputs(e: Emitter) -> list[Any]:
     for i, node in enumerate(graph.outputs):
         own = graph.names[node]
         name = wanted.get(i, own)
+        name = own if name in e.taken else name
         if name != own or name in leaves or name in given:
             name = e.fresh(name)
             e.node = node

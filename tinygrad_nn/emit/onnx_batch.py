@@ -21,9 +21,9 @@ from ..graph.graph import Constant
 from ..node import Node, describe, where
 from ..weak import plain
 
-#: Batch sizes that are tried beside the traced one: few and many samples, and none that a program
-#: would treat by itself.
-SIZES = (3, 17, 211)
+#: Batch sizes that are tried beside the traced one, few samples and many. A program need not run
+#: with a single one (its variance), but if it does it has to be the same program.
+SIZES = (1, 3, 17, 211)
 
 
 INT64 = np.dtype(np.int64)
@@ -55,11 +55,19 @@ class Filled:
 
 @dataclass(frozen=True)
 class Ramp:
-    """``np.arange(start, stop, step)``, of a length that depends on the batch size."""
+    """An array ``start + step * i``, i counting along an axis whose length depends on the batch.
 
-    start: int
-    stop: Sized
-    step: int
+    Attributes:
+        start: the first entries along the axis, which has length 1 here.
+        step: by how much they grow, of the same shape; None if not at all.
+        axis: where i counts.
+        shape: the array's shape.
+        dtype: its dtype.
+    """
+
+    start: Any
+    step: Any
+    axis: int
     shape: tuple[Any, ...]
     dtype: np.dtype[Any]
 
@@ -84,11 +92,7 @@ class Batch:
         self.graphs = [graph]
         if not inputs:
             return
-        size = inputs[0].value.shape[0]
-        self.sizes = [size, *(n for n in SIZES if n != size)]
-        self.graphs += [_traced_again(graph, self.inputs, n) for n in self.sizes[1:]]
-        for other, n in zip(self.graphs[1:], self.sizes[1:], strict=True):
-            _compare(graph, other, n)
+        self.sizes, self.graphs = _traced_again(graph, self.inputs)
         self._same = {
             node: list(nodes)
             for node, *nodes in zip(*(g.everything for g in self.graphs), strict=True)
@@ -148,21 +152,36 @@ def _short(value: Any) -> str:
 # --- tracing again --------------------------------------------------------------------------------
 
 
-def _traced_again(graph: Graph, batch: tuple[Node, ...], size: int) -> Graph:
+def _traced_again(graph: Graph, batch: tuple[Node, ...]) -> tuple[list[int], list[Graph]]:
+    """The graph with several batch sizes, its own first: the same program every time."""
+    sizes, graphs = [batch[0].value.shape[0]], [graph]
+    for n in SIZES:
+        if n == sizes[0]:
+            continue
+        try:
+            other = _traced_with(graph, batch, n)
+        except (TinygradError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            if n == 1:
+                continue
+            raise ExportError(
+                f"{graph.name} does not run with a batch of {n}, so its batch size cannot be left "
+                f"open\n  {type(error).__name__}: {error}"
+            ) from error
+        _compare(graph, other, n)
+        sizes.append(n)
+        graphs.append(other)
+    return sizes, graphs
+
+
+def _traced_with(graph: Graph, batch: tuple[Node, ...], size: int) -> Graph:
     """The graph of the same function with a batch of ``size``: the samples are repeated."""
     slots = tree.leaves(graph.arguments)
     values = [
         slot.value if isinstance(slot, Constant) else _resized(graph.inputs[slot], batch, size)
         for slot in slots
     ]
-    arguments = tree.fill(graph.arguments, iter(values))
-    try:
-        return trace(graph.function, *arguments)
-    except (TinygradError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise ExportError(
-            f"{graph.name} does not run with a batch of {size}, so its batch size cannot be left "
-            f"open\n  {type(error).__name__}: {error}"
-        ) from error
+    with np.errstate(all="ignore"):
+        return trace(graph.function, *tree.fill(graph.arguments, iter(values)))
 
 
 def _resized(node: Node, batch: tuple[Node, ...], size: int) -> Any:
@@ -297,21 +316,36 @@ def _rounded(x: float, tolerance: float) -> float:
 
 
 def _array(values: list[Any], sizes: Sequence[int]) -> Any:
-    """Arrays that are filled with one number, or that count."""
+    """Arrays that are filled with one number, or of which each row grows by the same steps."""
     first = values[0]
     same = len({v.dtype for v in values}) == 1 and len({v.ndim for v in values}) == 1
     if not same or first.dtype.kind not in "biuf":
         raise UnexplainedError
     lengths = list(zip(*(v.shape for v in values), strict=True))
     shape = tuple(explain(list(each), sizes) for each in lengths)
+    longer = [i for i, n in enumerate(shape) if isinstance(n, Sized)]
+    if len(longer) == 1:
+        ramp = _ramp(values, longer[0], shape)
+        if ramp is not None:
+            return ramp
     if all(v.size and (v == v.flat[0]).all() for v in values):
         return Filled(explain([v.flat[0] for v in values], sizes), shape, first.dtype)
-    if first.ndim == 1 and first.dtype.kind in "iu":
-        longest = max(values, key=len)
-        start, step = int(longest[0]), int(longest[1]) - int(longest[0])
-        counts = all((v == start + step * np.arange(len(v))).all() for v in values)
-        if counts:
-            length = Sized.of(shape[0])
-            stop = Sized(step * length.scale, start + step * length.offset)
-            return Ramp(start, stop, step, shape, first.dtype)
     raise UnexplainedError
+
+
+def _ramp(values: list[Any], axis: int, shape: tuple[Any, ...]) -> Ramp | None:
+    """Arrays that start the same and go on by the same steps along an axis; None for others."""
+    longest = max(values, key=lambda v: v.shape[axis])
+    start, second = (longest.take([i], axis) for i in (0, 1))
+    if all((v == start).all() for v in values):
+        return Ramp(start, None, axis, shape, start.dtype)
+    if start.dtype.kind == "b":
+        return None
+    with np.errstate(all="ignore"):
+        step = second - start
+        for v in values:
+            column = [-1 if i == axis else 1 for i in range(v.ndim)]
+            counts = np.arange(v.shape[axis]).astype(v.dtype).reshape(column)
+            if not (v == start + step * counts).all():
+                return None
+    return Ramp(start, step, axis, shape, start.dtype)

@@ -174,9 +174,9 @@ def _rounded(e: Emitter, node: Node) -> Value:
     if node.function is np.fix:
         return _trunc(x) if x.dtype.kind == "f" else x
     decimals = e.options(node, decimals=0)["decimals"]
-    if x.dtype.kind != "f" or decimals:
-        raise e.error("ONNX rounds floating-point numbers, to whole ones")
-    return x.apply("Round")
+    if decimals:
+        raise e.error("ONNX rounds to whole numbers")
+    return x.apply("Round") if x.dtype.kind == "f" else x
 
 
 def _log_of_sum(e: Emitter, node: Node) -> Value:

@@ -156,13 +156,19 @@ def _setitem(e: Emitter, node: Node) -> Value:
     if all(part == slice(None) for part in parts):
         return e.op("Expand", value, e.shape_tensor(dims))
     single = all(n == 1 for n in e.dims_of(node, 1))
-    if not single and not _is_distinct(parts):
+    known = _known_places(dims, parts)
+    if known is None and not single and not _is_distinct(parts):
         raise e.error(
             "an entry may be written twice, with different values, and ONNX does not say which "
             "stays"
         )
     places = _places(e, dims, parts)
-    value = e.op("Expand", value, e.op("Shape", places, dtype=INT64))
+    value = e.reshape(e.op("Expand", value, e.op("Shape", places, dtype=INT64)), [-1])
+    if known is not None:
+        last = _last(known.reshape(-1))
+        if len(last) < known.size:
+            value = e.op("Gather", value, e.constant(last, INT64))
+            places = e.constant(known.reshape(-1)[last], INT64)
     return _scattered(e, e.reshape(x, [-1]), places, value, dims)
 
 
@@ -183,6 +189,7 @@ def _scatter_add(e: Emitter, node: Node) -> Value:
         raise e.error("ONNX does not add truth values")
     places = _places(e, dims, _parts(e, node, 2, len(dims)))
     value = e.op("Expand", e.value(node, 0, dtype), e.op("Shape", places, dtype=INT64))
+    value = e.reshape(value, [-1])
     shape = e.reshape(_size(e, dims), [1])
     zeros = e.op("Expand", e.constant(0, dtype), shape)
     return _scattered(e, zeros, places, value, dims, reduction="add")
@@ -191,8 +198,7 @@ def _scatter_add(e: Emitter, node: Node) -> Value:
 def _scattered(
     e: Emitter, flat: Value, places: Value, value: Value, dims: Any, **options: Any
 ) -> Value:
-    updates = e.reshape(value, [-1])
-    out = e.op("ScatterND", flat, e.reshape(places, [-1, 1]), updates, **options)
+    out = e.op("ScatterND", flat, e.reshape(places, [-1, 1]), value, **options)
     return e.reshape(out, dims)
 
 
@@ -203,12 +209,26 @@ def _size(e: Emitter, dims: Any) -> Value:
 
 def _places(e: Emitter, dims: Any, parts: list[Any]) -> Value:
     """The place in the flat array of each entry that an index picks."""
-    if all(isinstance(n, int) for n in dims) and all(map(_is_known, parts)):
-        index = tuple(p.known if isinstance(p, _Integers) else p for p in parts)
-        return e.constant(np.arange(np.prod(dims, dtype=int)).reshape(dims)[index], INT64)
+    known = _known_places(dims, parts)
+    if known is not None:
+        return e.constant(known, INT64)
     size = _size(e, dims)
     places = e.op("Range", size.like(0), size, size.like(1))
     return _picked(e, e.reshape(places, dims), parts)
+
+
+def _known_places(dims: Any, parts: list[Any]) -> Any:
+    """The places, if they can be computed now; else None."""
+    if not all(isinstance(n, int) for n in dims) or not all(map(_is_known, parts)):
+        return None
+    index = tuple(p.known if isinstance(p, _Integers) else p for p in parts)
+    return np.asarray(np.arange(np.prod(dims, dtype=int)).reshape(dims)[index])
+
+
+def _last(places: Any) -> Any:
+    """Where each of the places comes for the last time: what NumPy writes there stays."""
+    _, first_from_the_end = np.unique(places[::-1], return_index=True)
+    return np.sort(places.size - 1 - first_from_the_end)
 
 
 def _is_known(part: Any) -> bool:
@@ -236,7 +256,7 @@ def _is_distinct(parts: list[Any]) -> bool:
 def _ascends(known: Any) -> bool:
     """Whether integers are all different; negative ones count from the end."""
     if isinstance(known, Ramp):
-        return known.step > 0 and known.start >= 0
+        return known.step is not None and bool(known.step > 0 and known.start >= 0)
     if isinstance(known, Filled):
         return False
     integers = np.asarray(known)

@@ -144,11 +144,16 @@ class Emitter:
         from onnx import defs
 
         formal = defs.get_schema(kind, OPSET).inputs
+        same: dict[str, str] = {}
         for i, value in enumerate(inputs):
-            allowed = formal[min(i, len(formal) - 1)].types
+            parameter = formal[min(i, len(formal) - 1)]
             name = value.dtype.name
-            if f"tensor({_TYPES.get(name, name)})" not in allowed:
+            if f"tensor({_TYPES.get(name, name)})" not in parameter.types:
                 raise self.error(f"ONNX's {kind} does not take {name}")
+            if same.setdefault(parameter.type_str, name) != name:
+                raise self.error(
+                    f"ONNX's {kind} takes one data type, not {same[parameter.type_str]} and {name}"
+                )
 
     def constant(self, x: Any, dtype: Any = None) -> Value:
         """A constant tensor, the same one for equal numbers."""
@@ -199,14 +204,25 @@ class Emitter:
         if isinstance(x, Sized):
             value = self.sized(x)
         elif isinstance(x, Ramp):
-            bounds = [self.sized(Sized.of(n)) for n in (x.start, x.stop, x.step)]
-            value = self.cast(self.op("Range", *bounds), x.dtype)
+            value = self._ramp(x)
         elif isinstance(x, Filled):
             entry = self.of_constant(x.value, x.dtype)
             value = self.op("Expand", entry, self.shape_tensor(x.shape))
         else:
             return self.constant(x, dtype)
         return self.cast(value, x.dtype if dtype is None else dtype)
+
+    def _ramp(self, x: Ramp) -> Value:
+        start = self.constant(x.start)
+        if x.step is None:
+            return self.op("Expand", start, self.shape_tensor(x.shape))
+        stop = self.sized(x.shape[x.axis])
+        counts = self.cast(self.op("Range", stop.like(0), stop, stop.like(1)), x.dtype)
+        if len(x.shape) > 1:
+            counts = self.reshape(counts, [-1 if i == x.axis else 1 for i in range(len(x.shape))])
+        if (x.step != 1).any():
+            counts = counts * self.constant(x.step)
+        return counts + start if x.start.any() else counts
 
     def static(self, node: Node, i: int) -> Any:
         """An argument that has to be a constant, such as an axis or a shape."""
@@ -318,8 +334,9 @@ class Emitter:
     def error(self, reason: str) -> ExportError:
         """What cannot be exported, and why, with the user's line."""
         node = self.node
-        if node is None:
-            return ExportError(f"{self.graph.name} cannot be exported: {reason}")
+        if node is None or node.function is None:
+            name = self.graph.name if node is None else self.graph.names[node]
+            return ExportError(f"{name} cannot be exported: {reason}")
         name = function_name(node.function)
         parts = [f"{describe(node)} ({name}) cannot be exported: {reason}", where(node)]
         return ExportError("\n".join(part for part in parts if part))
