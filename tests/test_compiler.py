@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import namedtuple
 from typing import Any
 
@@ -343,3 +344,12 @@ def test_an_error_in_a_call_leaves_the_function_usable() -> None:
     with pytest.raises(np.linalg.LinAlgError):
         f(np.zeros((2, 2)))
     np.testing.assert_array_equal(f(2 * np.eye(2)), 0.5 * np.eye(2))
+
+
+def test_the_arrays_of_a_call_are_not_kept() -> None:
+    f = tg.compile(lambda x: np.exp(x * 2))
+    x = np.ones(1000)
+    alive = weakref.ref(x)
+    f(x)
+    del x
+    assert alive() is None

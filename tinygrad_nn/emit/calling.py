@@ -6,6 +6,7 @@ few microseconds and not more.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from ..errors import InPlaceError, LabelError
 from ..graph import Graph
 from ..graph.graph import Constant
-from ..node import Node
+from ..node import Node, stand_in
 from ..weak import WeakFloat, WeakInt
 from .program import Program
 
@@ -22,7 +23,7 @@ class Entry:
     """One program with the code that calls it.
 
     Attributes:
-        graph: what was compiled.
+        graph: of what was compiled, its inputs and arguments.
         source: the program's code.
         call: takes the function's arguments. It returns the entry itself if they are of another
             kind, or overlap in memory where the program writes.
@@ -36,17 +37,22 @@ class Entry:
         labels: dict[Node, int],
     ) -> None:
         """``labels`` are the inputs and outputs that hold labels, with the number of classes."""
-        self.graph = graph
+        names = {node: graph.names[node] for node in graph.inputs}
+        # The code has what the rest of the graph says, and its nodes may hold large values.
+        for node in graph.inputs:
+            if isinstance(node.value, np.ndarray):
+                node.value = stand_in(node.value)  # of the first call's array
+        self.graph = replace(
+            graph, nodes=(), captured=(), outputs=(), updates=(), origin={}, names=names
+        )
         self.source: str = program.source
         self._instantiate = program.instantiate
-        self._in_place = in_place
-        self._labels = labels
+        self._written = frozenset(in_place)
         #: Runs with buffers of their own that nobody is using: one for each call under way.
         self._idle: list[Any] = []
-        self.call = self._caller()
+        self.call = self._caller(_Caller(graph, in_place, labels))
 
-    def _caller(self) -> Any:
-        writer = _Caller(self.graph, self._in_place, self._labels)
+    def _caller(self, writer: _Caller) -> Any:
         code = writer.code()
         names = {
             **writer.names,
@@ -66,7 +72,7 @@ class Entry:
     def _overlaps(self, *arrays: Any) -> bool:
         """Whether an array that is written into shares memory with another one."""
         written = [a for node, a in zip(self.graph.inputs, arrays, strict=True)
-                   if node in self._in_place]  # fmt: skip
+                   if node in self._written]  # fmt: skip
         others = [a for a in arrays if isinstance(a, np.ndarray)]
         return any(a is not b and np.may_share_memory(a, b) for a in written for b in others) or (
             len({id(a) for a in written}) < len(written)
@@ -76,7 +82,7 @@ class Entry:
     def _read_only(self, *arrays: Any) -> None:
         """Raise for the array that the program should write into, and cannot."""
         for node, a in zip(self.graph.inputs, arrays, strict=True):
-            if node in self._in_place and not a.flags.writeable:
+            if node in self._written and not a.flags.writeable:
                 raise InPlaceError(
                     f"{self.graph.names[node]} is read-only, and {self.graph.name} writes into it"
                 )
