@@ -346,8 +346,9 @@ def test_an_error_in_a_call_leaves_the_function_usable() -> None:
     np.testing.assert_array_equal(f(2 * np.eye(2)), 0.5 * np.eye(2))
 
 
-def test_the_arrays_of_a_call_are_not_kept() -> None:
-    f = tg.compile(lambda x: np.exp(x * 2))
+@backends
+def test_the_arrays_of_a_call_are_not_kept(backend: str) -> None:
+    f = tg.compile(lambda x: np.exp(x * 2), backend=backend)
     x = np.ones(1000)
     alive = weakref.ref(x)
     f(x)
