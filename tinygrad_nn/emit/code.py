@@ -62,7 +62,7 @@ def binary(left: Code, operator: str, right: Code, level: int) -> Code:
     """
     if level == POWER:
         a, b = left.inside(ATOM), right.inside(UNARY)
-        simple = _is_simple(left) and _is_simple(right)
+        simple = left.level >= ATOM and _is_simple(left) and _is_simple(right)
         return Code(f"{a}{operator}{b}" if simple else f"{a} {operator} {b}", POWER)
     a = left.inside(level + 1 if level == COMPARE else level)
     return Code(f"{a} {operator} {right.inside(level + 1)}", level)
@@ -78,8 +78,9 @@ def _is_number(operand: Code) -> bool:
 
 
 def unary(operator: str, operand: Code) -> Code:
-    """``-x``, ``~x``."""
-    return Code(f"{operator}{operand.inside(UNARY)}", UNARY)
+    """``-x``, ``~x``; formatters write ``-(x**2)``."""
+    inner = operand.inside(ATOM if operand.level == POWER else UNARY)
+    return Code(f"{operator}{inner}", UNARY)
 
 
 def method(operand: Code, attribute: str) -> str:

@@ -77,7 +77,8 @@ def as_python_number(value: Any, short: bool = True) -> Code | None:
     """
     kind = value.dtype.type
     shortest = float(str(value)) if short and value.dtype.kind == "f" else value.item()
-    for candidate in (shortest, value.item()):
+    exact = value.item()
+    for candidate in (shortest, math.nan if exact != exact else exact):  # np.nan is one of many
         if type(candidate) in (int, float) and _same(kind(candidate), value):
             return number(candidate)
     return None
