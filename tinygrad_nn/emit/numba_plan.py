@@ -99,7 +99,13 @@ class Op:
     @property
     def is_row(self) -> bool:
         """Whether each round of the outer loop completes the result's entries that belong to it."""
-        return bool(self.dims) and bool(self.kept) and self.kept[0] == Axis(0)
+        if not self.dims or not self.kept or self.kept[0] != Axis(0):
+            return False
+        shape = self.node.value.shape  # which what is scattered need not fill
+        return all(
+            not isinstance(t, Axis) or n == self.dims[t.loop]
+            for t, n in zip(self.place, shape, strict=True)
+        )
 
 
 class NeedsCopyError(Exception):
@@ -405,7 +411,7 @@ def _together(index: Any) -> tuple[int, ...]:
         raise UnsupportedError from None
 
 
-_ARRAYS = frozenset((np.reshape, np.broadcast_to, np.copy, np.where, np.astype,
+_ARRAYS = frozenset((np.reshape, np.broadcast_to, np.copy, np.where, np.astype, np.tensordot,
                      setitem, scatter_add))  # fmt: skip
 
 
