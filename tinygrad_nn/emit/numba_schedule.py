@@ -42,8 +42,7 @@ class Schedule:
         self.plan = plan
         ops = plan.ops
         steps = [
-            Step(group, self._parts(group))
-            for group in self._grouped(ops, _outer, self._same_row, lambda op: 1)
+            Step(group, self._parts(group)) for group in self._grouped(ops, _outer, self._same_row)
         ]
         self.segments = _segments(steps, plan)
         self.step_of: dict[Op, int] = {}
@@ -61,9 +60,9 @@ class Schedule:
     def _parts(self, group: list[Op]) -> list[list[Op]]:
         if group[0].kind != "loop":
             return [group]
-        return self._grouped(group, lambda op: op.dims[1:], self._same_entry, lambda op: 1)
+        return self._grouped(group, lambda op: op.dims[1:], self._same_entry)
 
-    def _grouped(self, ops: list[Op], key: Any, aligned: Any, size: Any) -> list[list[Op]]:
+    def _grouped(self, ops: list[Op], key: Any, aligned: Any) -> list[list[Op]]:
         """Operations fused as far as they may be."""
         number = {op: i for i, op in enumerate(ops)}
         edges: dict[tuple[int, int], bool] = {}
@@ -84,7 +83,20 @@ class Schedule:
             nbytes = int(getattr(base.value, "nbytes", 8)) or 1
             for pair in combinations(dict.fromkeys(users), 2):
                 shared[pair] = shared.get(pair, 0) + nbytes
+        for first, second in edges:
+            shared[first, second] = shared.get((first, second), 0) + self._spared(ops[first])
         return [[ops[i] for i in group] for group in fuse(keys, edges, shared)]
+
+    def _spared(self, op: Op) -> int:
+        """The bytes that draw a mask to its use: made there, it need not be in memory at all.
+
+        It is made from arrays that are in memory anyway, such as a relu's result.
+        """
+        bases = [base for base, _ in op.uses()]
+        kept = all(base not in self.plan.op_of or base in self.plan.stored for base in bases)
+        if op.kind != "loop" or op.reduction or op.node.value.dtype != np.bool_ or not kept:
+            return 0
+        return 2 * max((int(base.value.nbytes) for base in bases), default=0)
 
     @staticmethod
     def _same_row(made: Op, op: Op, terms: tuple[Term, ...]) -> bool:
