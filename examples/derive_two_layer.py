@@ -1,7 +1,7 @@
 """The two-layer net's gradient as code: derived, printed, run, and compared.
 
-The text that is printed needs NumPy alone. Exit status 1 if what it computes is not what autodiff and
-the derivation by hand give.
+The text that is printed needs NumPy alone. The exit status is 1 if what it computes is not what
+autodiff and the derivation by hand give.
 """
 
 import sys

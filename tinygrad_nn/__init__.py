@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import datasets as datasets
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
+    from .emit.numpy_source import derive as derive
     from .graph import Graph as Graph
     from .graph import trace as trace
 

@@ -5,7 +5,11 @@ Imports: graph, rules, tree, weak, errors.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .numpy_source import derive as derive
+    from .numpy_source import source as source
 
 __all__ = ["derive", "source"]
 

@@ -176,6 +176,7 @@ class _Expansion:
         self.taken = set(graph.names.values())
         self.origin: dict[Node, Node] = {}
         self.known: dict[Any, Node] = {}
+        self.count = 1
 
     def result(self) -> Graph:
         graph = self.graph
@@ -260,10 +261,9 @@ class _Expansion:
                 self.names[node] = self.free(name)
                 return
         if node not in self.names:
-            count = 1
-            while f"t{count}" in self.taken:
-                count += 1
-            self.names[node] = self.free(f"t{count}")
+            while f"t{self.count}" in self.taken:
+                self.count += 1
+            self.names[node] = self.free(f"t{self.count}")
 
     def free(self, wanted: str) -> str:
         """``wanted``, or that and a number."""

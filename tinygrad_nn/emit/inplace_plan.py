@@ -88,6 +88,10 @@ class InPlace:
                 self.plan_setitem(node)
             elif node.function in AUGMENTED:
                 self.plan_arithmetic(node)
+        self._last: dict[Node, Node] = {}
+        for node in reversed(graph.nodes):
+            after = self.next.get(node, node)
+            self._last[node] = self._last.get(after, after)
 
     def plan_setitem(self, node: Node) -> None:
         """Entries are replaced in the memory of ``x`` if nothing else looks at it."""
@@ -121,11 +125,17 @@ class InPlace:
             return
         if x.value.dtype != node.value.dtype or x.value.shape != node.value.shape:
             return
-        names = self.graph.names
-        again = re.fullmatch(re.escape(names.get(x, "t0")) + r"_\d+", names.get(node, ""))
+        again = self.is_same_variable(x, node)
         written = x.function in (setitem, scatter_add) or x in self.before
-        if (written or (again and not NUMBERED.fullmatch(names[x]))) and x.value.ndim:
+        if (written or again) and x.value.ndim:
             self.chain(x, node)
+
+    def is_same_variable(self, x: Node, node: Node) -> bool:
+        """Whether the user assigns both to one variable, whose values are numbered: h, h_2, h_3."""
+        before, after = (self.graph.names.get(n, "t0") for n in (x, node))
+        numbered = re.fullmatch(r"(.+)_\d+", after)
+        same = numbered is not None and numbered[1] == re.sub(r"_\d+$", "", before)
+        return same and not NUMBERED.fullmatch(before)
 
     def is_own(self, x: Node, node: Node) -> bool:
         """Whether ``x`` has memory of its own, which only ``node`` looks at."""
@@ -144,9 +154,7 @@ class InPlace:
 
     def last(self, node: Node) -> Node:
         """What has become of ``node`` after all changes in place."""
-        while node in self.next:
-            node = self.next[node]
-        return node
+        return self._last.get(node, node)
 
 
 def _same_index(node: Node, picked: Node) -> bool:

@@ -6,6 +6,7 @@ line allows. Imports: graph, rules, node, weak.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,7 +103,7 @@ class Writer:
             last = self.in_place.last(node)
             if not NUMBERED.fullmatch(own) and node not in self.updating:
                 before = shared.get(last)
-                if before is None or not own.startswith(f"{before}_"):
+                if before is None or re.sub(r"_\d+$", "", own) != re.sub(r"_\d+$", "", before):
                     shared[last] = own
         for node in self.graph.nodes:
             last = self.in_place.last(node)
