@@ -335,6 +335,11 @@ class Term(Expression):
         return math.prod(self.shape)
 
     @property
+    def is_array(self) -> bool:
+        """Whether it is a node or an array; not a number, a slice, ..."""
+        return isinstance(self.operand, (Node, np.ndarray))
+
+    @property
     def constant(self) -> Any:
         """The value, if it is known now; else None."""
         return None if isinstance(self.operand, Node) else self.operand

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...rules import neural
 
 _REDUCTIONS = frozenset({np.sum, np.max, np.min})
 _ALONG_LAST = frozenset({neural.softmax, neural.log_softmax, neural.logsumexp})
-_CANONICAL = _REDUCTIONS | _ALONG_LAST
+_CANONICAL = _REDUCTIONS | _ALONG_LAST | {np.reshape}
 
 Call = tuple[Any, tuple[Any, ...], dict[str, Any] | None]
 
@@ -20,6 +21,8 @@ def canonical(function: Any, operands: tuple[Any, ...], keywords: dict[str, Any]
     """The call with its axes counted from the front, and none where the default says the same."""
     if function not in _CANONICAL:
         return function, operands, keywords
+    if function is np.reshape:
+        return function, _with_full_shape(*operands), keywords
     x, *positional = operands
     named = dict(zip(("axis", "keepdims"), positional, strict=False)) | (keywords or {})
     ndim = len(x.value.shape if isinstance(x, Node) else np.shape(x))
@@ -28,7 +31,7 @@ def canonical(function: Any, operands: tuple[Any, ...], keywords: dict[str, Any]
         axis = named.get("axis", -1)
         if axis is None or isinstance(axis, tuple):
             out["axis"] = axis
-        elif axis % ndim != ndim - 1:
+        elif ndim and axis % ndim != ndim - 1:
             out["axis"] = axis % ndim
     elif named.get("axis") is not None:
         axis = named["axis"]
@@ -42,3 +45,12 @@ def canonical(function: Any, operands: tuple[Any, ...], keywords: dict[str, Any]
     if named.get("keepdims"):
         out["keepdims"] = True
     return function, (x,), out or None
+
+
+def _with_full_shape(x: Any, shape: Any) -> tuple[Any, Any]:
+    """The operands of a reshape, with the length written out that NumPy would work out."""
+    rest = math.prod(n for n in shape if n != -1)
+    if -1 not in shape or rest == 0:
+        return x, shape
+    size = math.prod(x.value.shape if isinstance(x, Node) else np.shape(x))
+    return x, tuple(size // rest if n == -1 else n for n in shape)

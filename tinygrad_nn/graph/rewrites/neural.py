@@ -86,13 +86,10 @@ def _is_rows(rows: Any) -> bool:
 
 def _is_pick(shape: tuple[int, ...], rows: Any, labels: Any) -> bool:
     """Whether ``x[rows, labels]`` of an x of ``shape`` is one entry of each row."""
-    n = shape[0]
-    if (
-        len(shape) != 2
-        or rows.shape != (n,)
-        or labels.shape != (n,)
-        or labels.dtype.kind not in "iu"
-    ):
+    n = shape[0] if len(shape) == 2 else -1
+    if not (rows.is_array and labels.is_array and rows.shape == labels.shape == (n,)):
+        return False
+    if labels.dtype.kind not in "iu":
         return False
     return _is_rows(rows) and (labels.constant is None or int(labels.constant.min(initial=0)) >= 0)
 

@@ -309,13 +309,17 @@ class Table:
         variables = _variables(pattern)
         root = pattern(*(Symbol(v) for v in variables)).pattern
         names = (_variables(replacement), () if when is None else _variables(when))
-        self._found.clear()
         for variant in [root] if as_written else _orders(root):
             fits = call_matcher(variant)
             new = Rewrite(len(self.rewrites), variant, fits, replacement, when, names, floats)
-            self.rewrites.append(new)
-            heads = [_head(p) for p in variant.operands[:2]]
-            self._index.setdefault((variant.function, *heads), []).append(new)
+            self.add_rewrite(new)
+
+    def add_rewrite(self, rewrite: Rewrite) -> None:
+        """Add a rewrite as it is, in the one order in which it is written."""
+        self._found.clear()
+        self.rewrites.append(rewrite)
+        heads = [_head(p) for p in rewrite.pattern.operands[:2]]
+        self._index.setdefault((rewrite.pattern.function, *heads), []).append(rewrite)
 
     def candidates(self, function: Any, operands: tuple[Any, ...]) -> list[Rewrite]:
         """The rewrites that may apply, in the table's order."""
