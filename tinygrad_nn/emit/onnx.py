@@ -44,8 +44,9 @@ def to_onnx(
         graph: what :func:`trace` gave.
         path: the file to write, usually ``*.onnx``.
         batch: the inputs whose first axis is the batch, of a size that is left open: one name or
-            several, as in ``graph.names``. The traced function then runs again, with other batch
-            sizes, to learn what depends on it. By default all shapes are fixed.
+            several, as in ``graph.names``. The traced function then runs again, with batches of
+            1 to 211 samples, to learn what depends on their number. (That it would do something
+            else with more than that is not noticed.) By default all shapes are fixed.
         batch_name: what the model calls the open size.
         weights: values by the names of inputs: they become constants of the model instead.
 
