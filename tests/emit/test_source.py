@@ -252,6 +252,29 @@ def test_changes_in_place_are_written_in_place() -> None:
     assert_same(compiled(text)(X, X + 1), f(X, X + 1))
 
 
+def test_a_variable_that_is_assigned_again_is_changed_in_place() -> None:
+    def f(x: Any) -> Any:
+        h = np.tanh(x)
+        for _ in range(3):
+            h += x
+        return h
+
+    text = trace(f, X).source()
+    assert text.count("    h += x  # (5, 4)\n") == 3
+    assert_same(compiled(text)(X), f(X))
+
+
+def test_a_loss_without_a_name_is_the_value() -> None:
+    def mse(w: Any, X: Any, t: Any) -> Any:
+        return tg.mse_loss(np.tanh(X @ w), t)
+
+    args = (X[0], X, X[:, 0])
+    text = tg.derive(mse, *args)
+    assert "    value = np.mean(" in text
+    assert "    dw = X.T @ (" in text  # a vector, not a column that is made one again
+    assert_same(compiled(text)(*args), tg.value_and_grad(mse)(*args))
+
+
 def test_what_is_needed_later_is_copied_before_a_change_in_place() -> None:
     def f(x: Any) -> Any:
         a = np.exp(x)

@@ -17,7 +17,7 @@ from ..node import Node
 from .code import WIDTH
 from .expand import expand, labels_to_check
 from .idioms import readable
-from .naming import Names
+from .naming import NUMBERED, Names
 from .results import Results
 from .signature import Signature
 from .statements import INDENT, Statement, Writer, check, labels_test, shape_text
@@ -68,6 +68,8 @@ def _text(
     graph = readable(graph)
     classes = dict(zip(graph.outputs[own:], labels.values(), strict=True))
     graph = replace(graph, outputs=graph.outputs[:own])
+    if wrt is not None and NUMBERED.fullmatch(graph.names[graph.outputs[0]]):
+        graph = replace(graph, names={**graph.names, graph.outputs[0]: "value"})
     return _Module(graph, parameters, wrt, classes).text()
 
 
