@@ -11,7 +11,7 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar, Token
 from functools import lru_cache, wraps
 from types import CodeType, FrameType
@@ -180,13 +180,18 @@ class Tape:
     Attributes:
         nodes: the operations, in the order of execution.
         inputs: the program's inputs, whose values another run may change.
+        asked: for a recording of one run, which is not kept as a program: called with a node and a
+            purpose when Python asks for a value, which is then given. None: it is refused.
         backward: for each node that a derivative inside the program passed: the node, its gradient,
             and how many operations there were when its own rules began to run.
     """
 
-    __slots__ = ("backward", "inputs", "nodes")
+    __slots__ = ("asked", "backward", "inputs", "nodes")
 
-    def __init__(self, inputs: Iterable[Node] = ()) -> None:
+    def __init__(
+        self, inputs: Iterable[Node] = (), asked: Callable[[Node, str], None] | None = None
+    ) -> None:
+        self.asked = asked
         self.nodes: list[Node] = []
         self.inputs = frozenset(inputs)
         self.backward: list[tuple[Node, Any, int]] = []
@@ -271,14 +276,17 @@ class no_grad(_Scope):  # noqa: N801 (a public name, the field's own)
 class tracing(_Scope):  # noqa: N801 (reads as what it is)
     """A context in which every operation is recorded on the tape that it gives."""
 
-    __slots__ = ("_inputs",)
+    __slots__ = ("_asked", "_inputs")
 
-    def __init__(self, inputs: Iterable[Node] = ()) -> None:
+    def __init__(
+        self, inputs: Iterable[Node] = (), asked: Callable[[Node, str], None] | None = None
+    ) -> None:
         super().__init__()
         self._inputs = inputs
+        self._asked = asked
 
     def __enter__(self) -> Tape:
-        tape = Tape(self._inputs)
+        tape = Tape(self._inputs, self._asked)
         self._tokens.append(MODE.set(MODE.get().but(grad=True, tape=tape)))
         return tape
 
@@ -303,6 +311,9 @@ def refuse_to_freeze(node: Node | None, purpose: str) -> None:
     """
     tape = MODE.get().tape
     if tape is None or node is None or (node.function is None and node not in tape.inputs):
+        return
+    if tape.asked is not None:
+        tape.asked(node, purpose)
         return
     if type(node.value) is WeakInt and node.function is None:
         raise StaticNumberError(node)

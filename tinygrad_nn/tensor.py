@@ -359,7 +359,10 @@ def _single(t: Tensor, purpose: str) -> Any:
 
 
 def _refuse_to_detach(t: Tensor, how: str) -> None:
-    if t.requires_grad:
+    tape = MODE.get().tape
+    if tape is not None and tape.asked is not None and t._node is not None:
+        tape.asked(t._node, how)
+    elif t.requires_grad:
         raise DetachError(
             f"{how} would make a plain array of a tensor that carries a gradient, and lose it\n"
             "  keep it a tensor (np.stack([...]), X @ t, tg.Tensor arrays on both sides), or\n"
