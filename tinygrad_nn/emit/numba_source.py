@@ -44,17 +44,20 @@ def build(graph: Graph, in_place: dict[Node, Node]) -> Program:
     module = load(source, graph.name)
     constants = [np.ascontiguousarray(c.value) for c in writer.constants]
     objects = writer.objects
+    written = [i for i, node in enumerate(graph.inputs) if node in in_place]
 
     def instantiate() -> Run:
-        run = module.instantiate(constants, objects)
-        return _tolerant(run, graph, in_place)
+        # Nothing here refers to the graph, whose nodes may hold large values.
+        return _tolerant(module.instantiate(constants, objects), written)
 
     return Program(source, instantiate)
 
 
-def _tolerant(run: Run, graph: Graph, in_place: dict[Node, Node]) -> Run:
-    """``run`` for arguments of any memory order: generated loops take C order only."""
-    written = [i for i, node in enumerate(graph.inputs) if node in in_place]
+def _tolerant(run: Run, written: list[int]) -> Run:
+    """``run`` for arguments of any memory order: generated loops take C order only.
+
+    ``written`` are the numbers of the arguments that the program writes into.
+    """
 
     def tolerant(*inputs: Any) -> tuple[Any, ...]:
         try:
