@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ..node import Node, leaf
@@ -30,15 +31,20 @@ def simplify(graph: Graph, table: Table = TABLE) -> Graph:
         graph: any graph.
         table: the rewrites to apply.
     """
+    simple = graph
+    stands_for: dict[Node, Any] = {node: node for node in graph.everything}
     for i in range(PASSES):
-        graph, builder = _once(graph, table, first=i == 0)
+        simple, builder, new = _once(simple, table, first=i == 0)
+        stands_for = {
+            old: new.get(x) if isinstance(x, Node) else x for old, x in stands_for.items()
+        }
         if not builder.unsure or (i > 0 and not builder.applied):
             break
-    return graph
+    return replace(simple, origin=_origin(graph, simple, stands_for))
 
 
-def _once(graph: Graph, table: Table, first: bool) -> tuple[Graph, Builder]:
-    """One pass, and what it was made with.
+def _once(graph: Graph, table: Table, first: bool) -> tuple[Graph, Builder, dict[Node, Any]]:
+    """One pass, what it was made with, and what stands for each node.
 
     How often a node is used is known when what is computed twice has been put together: after the
     first pass.
@@ -57,7 +63,7 @@ def _once(graph: Graph, table: Table, first: bool) -> tuple[Graph, Builder]:
     for node in (*graph.outputs, *(new for _, new in graph.updates)):
         new = stands_for[node]
         ends[node] = new if isinstance(new, Node) else _constant(new, stands_for, node)
-    return _assembled(graph, builder, stands_for, ends), builder
+    return _assembled(graph, builder, stands_for, ends), builder, stands_for
 
 
 def _uses(graph: Graph) -> dict[Node, int]:
@@ -96,7 +102,11 @@ def _assembled(
         structure=graph.structure,
         arguments=graph.arguments,
         updates=tuple((n, ends[new]) for n, new in graph.updates if ends[new] is not n),
-        origin=_origin(graph, builder, stands_for, nodes, live),
+        origin={
+            node: graph.origin[old]  # of the graph before the first pass
+            for node in nodes
+            if (old := builder.made_for[node]) in graph.origin
+        },
     )
 
 
@@ -141,47 +151,27 @@ def _names(graph: Graph, stands_for: dict[Node, Any], nodes: tuple[Node, ...]) -
     return names
 
 
-def _origin(
-    graph: Graph,
-    builder: Builder,
-    stands_for: dict[Node, Any],
-    nodes: tuple[Node, ...],
-    live: dict[Node, None],
-) -> dict[Node, Node]:
+def _origin(graph: Graph, simple: Graph, stands_for: dict[Node, Any]) -> dict[Node, Node]:
     """For each node that belongs to a derivative, what now stands for the node it is that of."""
-    if not graph.origin:
+    if not simple.origin:
         return {}
-    there = dict.fromkeys(graph.inputs) | live
-    origin: dict[Node, Node] = {}
-    nearest: dict[Node, Node] | None = None
-    for node in nodes:
-        old = builder.made_for[node]
-        if old not in graph.origin:
-            continue
-        forward = graph.origin[old]
-        new = stands_for.get(forward)
-        if new not in there or not isinstance(new, Node):
-            nearest = _nearest(graph, stands_for, there) if nearest is None else nearest
-            new = nearest.get(forward)
-        if isinstance(new, Node):
-            origin[node] = new
-    return origin
+    nearest = _nearest(graph, stands_for, set(simple.everything))
+    return {node: nearest[forward] for node, forward in simple.origin.items() if forward in nearest}
 
 
-def _nearest(
-    graph: Graph, stands_for: dict[Node, Any], there: dict[Node, None]
-) -> dict[Node, Node]:
+def _nearest(graph: Graph, stands_for: dict[Node, Any], there: set[Node]) -> dict[Node, Node]:
     """For each forward node one that is still there: what it went into, or what it came from."""
-    nearest = {}
+    nearest: dict[Node, Node] = {}
     forward = [n for n in graph.nodes if n not in graph.origin]
-    for node in graph.everything:
+    for node in (*graph.inputs, *graph.captured, *forward):
         new = stands_for[node]
         if isinstance(new, Node) and new in there:
             nearest[node] = new
     for node in reversed(forward):
-        for parent in node.inputs:
-            if isinstance(parent, Node) and node in nearest:
-                nearest.setdefault(parent, nearest[node])
+        if node in nearest:
+            for parent in node.inputs:
+                if isinstance(parent, Node):
+                    nearest.setdefault(parent, nearest[node])
     for node in forward:
         for parent in node.inputs:
             if isinstance(parent, Node) and parent in nearest:
