@@ -114,6 +114,7 @@ class Emitter:
         self.values: dict[Node, Value] = {}
         self.node: Node | None = None
         self.taken = set(graph.names.values())
+        self._counts: dict[str, int] = {}
         self._constants: dict[Any, Value] = {}
         self._batch_size: Value | None = None
 
@@ -121,10 +122,11 @@ class Emitter:
 
     def fresh(self, wanted: str) -> str:
         """A name that nothing in the model has."""
-        name, n = wanted, 1
+        name, n = wanted, self._counts.get(wanted, 1)
         while name in self.taken:
             n += 1
             name = f"{wanted}_{n}"
+        self._counts[wanted] = n
         self.taken.add(name)
         return name
 
