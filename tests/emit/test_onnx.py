@@ -250,6 +250,9 @@ A = np.arange(24.0).reshape(2, 3, 4)
         lambda x, i, j: x[:, i, j],
         lambda x, i, j: x[i, :, j],
         lambda x, i, j: x[i, None, j],
+        lambda x, i, j: x[:, i, None, j],
+        lambda x, i, j: x[:, None, i, ..., j],
+        lambda x, i, j: x[:, 0, None, i],
         lambda x, i, j: x[0, :, j],
         lambda x, i, j: x[..., i],
         lambda x, i, j: x[i[:, None], j],
@@ -299,6 +302,19 @@ def written(index: Any, value: Any) -> Any:
 def test_writing(f: Any, tmp_path: Path) -> None:
     x, i, v = np.arange(12.0).reshape(3, 4), np.array([1, 0, 2]), np.arange(4.0) + 20
     check(tmp_path, f, x, i, v)
+
+
+def test_of_an_entry_that_is_written_twice_only_the_last_value_is_handed_over(
+    tmp_path: Path,
+) -> None:
+    f = written(lambda i: [2, 0, 2], lambda v: v[:3, None])
+    export(tmp_path, f, np.zeros((3, 4)), np.array([1]), np.arange(4.0))
+    model = model_of(tmp_path)
+    (scatter,) = [node for node in model.node if node.op_type == "ScatterND"]
+    made = {name: node for node in model.node for name in node.output}
+    arrays = {c.name: onnx.numpy_helper.to_array(c) for c in model.initializer}
+    places = arrays[made[scatter.input[1]].input[0]]
+    assert sorted(places) == [0, 1, 2, 3, 8, 9, 10, 11]
 
 
 def test_writing_at_a_mask(tmp_path: Path) -> None:
