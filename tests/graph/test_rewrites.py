@@ -129,6 +129,7 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
     (lambda x: 2 * x / 6, lambda x: x / 3, (X,)),
     (lambda x: 6 * x / 2, lambda x: 3 * x, (X,)),
     (lambda x: 2 * (0.75 * x / 5), lambda x: 1.5 * x / 5, (X,)),
+    (lambda x, y: 0.5 * (3 * x * y), lambda x, y: 1.5 * x * y, (X, Y)),
     (lambda x, s: 2 * (s * x), lambda x, s: (2 * s) * x, (X, 0.5)),
     (lambda x, s: s * (2 * x), lambda x, s: (2 * s) * x, (X, 0.5)),
     (lambda x, s, t: s * (t * x), lambda x, s, t: (s * t) * x, (X, 0.5, 0.3)),

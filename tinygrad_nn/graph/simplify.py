@@ -87,11 +87,9 @@ def _assembled(
 ) -> Graph:
     live = _live(ends.values())
     nodes = tuple(n for n in builder.nodes if n in live)
-    inputs = set(graph.inputs)
-    made = set(nodes)
-    old = [n for n in graph.captured if n in live]
-    constants = [n for n in live if n not in made and n not in inputs and n not in set(old)]
-    captured = (*old, *constants)
+    kept = [n for n in graph.captured if n in live]
+    known = {*graph.inputs, *nodes, *kept}
+    captured = (*kept, *(n for n in live if n not in known))  # outputs that became constant
     return Graph(
         name=graph.name,
         inputs=graph.inputs,

@@ -139,6 +139,7 @@ real(lambda c, n, x: c * (x / n), lambda c, n, x: (c / n) * x, when=_is_divided)
 real(lambda c, n, x: c * x / n, lambda c, n, x: x / (n / c), when=_divides)
 real(lambda c, n, x: c * x / n, lambda c, n, x: (c / n) * x, when=_is_divided)
 real(lambda c, d, n, x: c * (d * x / n), lambda c, d, n, x: c * d * x / n, when=_moderate)
+real(lambda c, d, x, y: c * (d * x * y), lambda c, d, x, y: c * d * x * y, when=_moderate)
 # 1 / N times x is x / N: a division by the size of the batch can be seen to be one
 rewrite(lambda c, n, x: c / n * x, lambda c, n, x: c * x / n, when=_is_real)
 # known numbers first, then unknown ones, then arrays, the largest last
