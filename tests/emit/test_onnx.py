@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("onnx")
 
 import onnx
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 import tinygrad_nn as tg
 from models import two_layer_net
@@ -253,6 +254,9 @@ A = np.arange(24.0).reshape(2, 3, 4)
         lambda x, i, j: x[:, i, None, j],
         lambda x, i, j: x[:, None, i, ..., j],
         lambda x, i, j: x[:, 0, None, i],
+        lambda x, i, j: x[:, i, ..., j],
+        lambda x, i, j: x[..., i, j],
+        lambda x, i, j: x[0, ..., i, j],
         lambda x, i, j: x[0, :, j],
         lambda x, i, j: x[..., i],
         lambda x, i, j: x[i[:, None], j],
@@ -267,6 +271,38 @@ A = np.arange(24.0).reshape(2, 3, 4)
 )
 def test_picking(f: Any, tmp_path: Path) -> None:
     check(tmp_path, f, A, np.array([0, 1, 1]), np.array([1, 0, -1], np.int32))
+
+
+BOUND = st.none() | st.integers(-4, 4)
+PART = st.one_of(
+    st.integers(-2, 1),
+    st.builds(slice, BOUND, BOUND, st.sampled_from([None, 1, 2, -1, -2])),
+    st.none(),
+    st.just(...),
+    st.sampled_from([np.array([0, 1, -1]), np.array([1]), np.array([[1], [0]])]),
+    st.sampled_from(["i", "j"]),
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(PART, min_size=1, max_size=5), st.booleans())
+def test_any_index_picks_and_writes_as_in_numpy(
+    tmp_path_factory: Any, parts: list[Any], open_index: bool
+) -> None:
+    x, arrays = np.arange(24.0).reshape(2, 3, 2, 2), {"i": np.array([1, 0, 1]), "j": np.array([0])}
+
+    def f(x: Any, i: Any, j: Any) -> Any:
+        inputs = {"i": i, "j": j} if open_index else arrays
+        index = tuple(inputs[p] if isinstance(p, str) else p for p in parts)
+        y = x * 1
+        y[index] = 7.0
+        return x[index], y
+
+    try:
+        f(x, **arrays)
+    except (IndexError, ValueError):
+        assume(False)
+    check(tmp_path_factory.mktemp("onnx"), f, x, *arrays.values())
 
 
 def written(index: Any, value: Any) -> Any:
@@ -295,6 +331,8 @@ def written(index: Any, value: Any) -> Any:
         written(lambda i: i, lambda v: 5.0),
         written(lambda i: [0, 2], lambda v: v),
         written(lambda i: [2, 0, 2], lambda v: v[:3, None]),
+        written(lambda i: (i, ..., [0, 1, 3]), lambda v: 9.0),
+        written(lambda i: ([2, 1], ..., [0, 3]), lambda v: v[:2]),
         written(lambda i: (slice(None), [1, 1, 1]), lambda v: v[:3]),
         written(lambda i: np.array([True, False, True]), lambda v: v),
     ],

@@ -41,11 +41,25 @@ class _Integers:
         return e.of_constant(self.known, INT64)
 
 
+@dataclass(frozen=True)
+class _Index:
+    """An index as one part for each axis: a slice, integers, or None for a new axis.
+
+    Attributes:
+        parts: the parts.
+        gap: how many of them come before the Ellipsis. NumPy takes index arrays on both sides of it
+            for arrays that are not side by side, even where it stands for no axis.
+    """
+
+    parts: list[Any]
+    gap: int
+
+
 # --- reading an index -----------------------------------------------------------------------------
 
 
-def _parts(e: Emitter, node: Node, first: int, ndim: int) -> list[Any]:
-    """An index as one part for each axis: a slice, integers, or None for a new axis."""
+def _index(e: Emitter, node: Node, first: int, ndim: int) -> _Index:
+    """The index that a node's arguments from ``first`` on are, into an array of ``ndim`` axes."""
     parts: list[Any] = []
     for i in range(first, len(node.arguments)):
         parent = node.inputs[i]
@@ -62,7 +76,7 @@ def _parts(e: Emitter, node: Node, first: int, ndim: int) -> list[Any]:
     if not any(part is Ellipsis for part in parts):
         parts.append(Ellipsis)
     at = next(i for i, part in enumerate(parts) if part is Ellipsis)
-    return [*parts[:at], *[slice(None)] * (ndim - axes), *parts[at + 1 :]]
+    return _Index([*parts[:at], *[slice(None)] * (ndim - axes), *parts[at + 1 :]], at)
 
 
 def _constant_parts(e: Emitter, part: Any) -> list[Any]:
@@ -83,13 +97,13 @@ def _constant_parts(e: Emitter, part: Any) -> list[Any]:
 @exports(getitem)
 def _getitem(e: Emitter, node: Node) -> Value:
     ndim = len(e.dims_of(node, 0))
-    return _picked(e, e.value(node, 0), _parts(e, node, 1, ndim))
+    return _picked(e, e.value(node, 0), _index(e, node, 1, ndim))
 
 
-def _picked(e: Emitter, x: Value, parts: list[Any]) -> Value:
+def _picked(e: Emitter, x: Value, index: _Index) -> Value:
     """``x[index]``; first the new axes, then the slices, then the integers."""
-    x = e.unsqueeze(x, [i for i, part in enumerate(parts) if part is None])
-    parts = [slice(None) if part is None else part for part in parts]
+    x = e.unsqueeze(x, [i for i, part in enumerate(index.parts) if part is None])
+    parts: list[Any] = [slice(None) if part is None else part for part in index.parts]
     x = _sliced(e, x, parts)
     chosen = [i for i, part in enumerate(parts) if isinstance(part, _Integers)]
     arrays = [i for i in chosen if parts[i].dims]
@@ -97,33 +111,58 @@ def _picked(e: Emitter, x: Value, parts: list[Any]) -> Value:
         for axis in reversed(chosen):
             x = e.op("Gather", x, parts[axis].value(e), axis=axis)
         return x
-    return _gathered(e, x, parts, chosen)
+    return _gathered(e, x, parts, chosen, index.gap)
 
 
 def _sliced(e: Emitter, x: Value, parts: list[Any]) -> Value:
-    bounds: list[tuple[Any, Any, int, Any]] = []
-    for axis, part in enumerate(parts):
-        if isinstance(part, slice) and part != slice(None):
-            step = 1 if part.step is None else part.step
-            if isinstance(step, Sized):
-                raise e.error("the step of a slice depends on the batch size")
-            start, stop = (0, _LAST) if step > 0 else (_LAST, _FIRST)
-            start = start if part.start is None else part.start
-            stop = stop if part.stop is None else part.stop
-            bounds.append((start, stop, axis, step))
-    if not bounds:
+    """The slices: forwards first, and then those of negative step as turns of what is left.
+
+    ONNX does not say as NumPy does what a slice backwards gives that begins before the first entry.
+    """
+    slices = {i: p for i, p in enumerate(parts) if isinstance(p, slice) and p != slice(None)}
+    if any(isinstance(p.step, Sized) for p in slices.values()):
+        raise e.error("the step of a slice depends on the batch size")
+    forwards = {i: p if (p.step or 1) > 0 else _turned(e, p) for i, p in slices.items()}
+    x = _slice(e, x, {i: p for i, p in forwards.items() if p != slice(None)})
+    return _slice(e, x, {i: slice(_LAST, _FIRST, p.step) for i, p in slices.items() if _turns(p)})
+
+
+def _slice(e: Emitter, x: Value, slices: dict[int, slice]) -> Value:
+    if not slices:
         return x
+    bounds = [
+        (p.start or 0, _LAST if p.stop is None else p.stop, i, p.step or 1)
+        for i, p in slices.items()
+    ]
     return e.op("Slice", x, *(e.shape_tensor(each) for each in zip(*bounds, strict=True)))
 
 
-def _gathered(e: Emitter, x: Value, parts: list[Any], chosen: list[int]) -> Value:
+def _turns(part: slice) -> bool:
+    return part.step is not None and part.step < 0
+
+
+def _turned(e: Emitter, part: slice) -> slice:
+    """What a slice of negative step picks from, in the order of the axis."""
+
+    def after(bound: Any, at_the_end: Any) -> Any:
+        if isinstance(bound, Sized):
+            if bound.scale < 0 or bound.offset < -1:
+                raise e.error("the slice may begin or end at another side with few samples")
+            return Sized(bound.scale, bound.offset + 1)
+        return bound if bound is None else at_the_end if bound == -1 else bound + 1
+
+    return slice(after(part.stop, _LAST), after(part.start, None))
+
+
+def _gathered(e: Emitter, x: Value, parts: list[Any], chosen: list[int], gap: int) -> Value:
     """Entries at several index arrays at once, with the axes where NumPy puts them."""
     rest = [i for i in range(len(parts)) if i not in chosen]
     x = e.op("GatherND", e.transpose(x, [*chosen, *rest]), _tuples(e, [parts[i] for i in chosen]))
-    if chosen[-1] - chosen[0] + 1 != len(chosen):
+    first, last = chosen[0], chosen[-1]
+    if last - first + 1 != len(chosen) or first < gap <= last:
         return x  # the index arrays are not side by side: their axes come first
     new = max(len(parts[i].dims) for i in chosen)
-    before = sum(i < chosen[0] for i in rest)
+    before = sum(i < first for i in rest)
     order = [*range(new, new + before), *range(new), *range(new + before, new + len(rest))]
     return e.transpose(x, order)
 
@@ -152,17 +191,17 @@ def _setitem(e: Emitter, node: Node) -> Value:
     index = node.inputs[2:]
     if len(index) == 1 and isinstance(index[0], Node) and index[0].value.dtype.kind == "b":
         return _masked(e, node, x, value)
-    parts = _parts(e, node, 2, len(dims))
-    if all(part == slice(None) for part in parts):
+    where = _index(e, node, 2, len(dims))
+    if all(part == slice(None) for part in where.parts):
         return e.op("Expand", value, e.shape_tensor(dims))
     single = all(n == 1 for n in e.dims_of(node, 1))
-    known = _known_places(dims, parts)
-    if known is None and not single and not _is_distinct(parts):
+    known = _known_places(dims, where)
+    if known is None and not single and not _is_distinct(where.parts):
         raise e.error(
             "an entry may be written twice, with different values, and ONNX does not say which "
             "stays"
         )
-    places = _places(e, dims, parts)
+    places = _places(e, dims, where)
     value = e.reshape(e.op("Expand", value, e.op("Shape", places, dtype=INT64)), [-1])
     if known is not None:
         last = _last(known.reshape(-1))
@@ -187,7 +226,7 @@ def _scatter_add(e: Emitter, node: Node) -> Value:
     dims, dtype = e.dims(node), node.value.dtype
     if dtype == BOOL:
         raise e.error("ONNX does not add truth values")
-    places = _places(e, dims, _parts(e, node, 2, len(dims)))
+    places = _places(e, dims, _index(e, node, 2, len(dims)))
     value = e.op("Expand", e.value(node, 0, dtype), e.op("Shape", places, dtype=INT64))
     value = e.reshape(value, [-1])
     shape = e.reshape(_size(e, dims), [1])
@@ -207,22 +246,23 @@ def _size(e: Emitter, dims: Any) -> Value:
     return e.op("ReduceProd", e.shape_tensor(dims), keepdims=0)
 
 
-def _places(e: Emitter, dims: Any, parts: list[Any]) -> Value:
+def _places(e: Emitter, dims: Any, index: _Index) -> Value:
     """The place in the flat array of each entry that an index picks."""
-    known = _known_places(dims, parts)
+    known = _known_places(dims, index)
     if known is not None:
         return e.constant(known, INT64)
     size = _size(e, dims)
     places = e.op("Range", size.like(0), size, size.like(1))
-    return _picked(e, e.reshape(places, dims), parts)
+    return _picked(e, e.reshape(places, dims), index)
 
 
-def _known_places(dims: Any, parts: list[Any]) -> Any:
+def _known_places(dims: Any, index: _Index) -> Any:
     """The places, if they can be computed now; else None."""
-    if not all(isinstance(n, int) for n in dims) or not all(map(_is_known, parts)):
+    if not all(isinstance(n, int) for n in dims) or not all(map(_is_known, index.parts)):
         return None
-    index = tuple(p.known if isinstance(p, _Integers) else p for p in parts)
-    return np.asarray(np.arange(np.prod(dims, dtype=int)).reshape(dims)[index])
+    parts = [p.known if isinstance(p, _Integers) else p for p in index.parts]
+    parts.insert(index.gap, Ellipsis)
+    return np.asarray(np.arange(np.prod(dims, dtype=int)).reshape(dims)[tuple(parts)])
 
 
 def _last(places: Any) -> Any:
