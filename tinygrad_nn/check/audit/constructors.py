@@ -10,6 +10,7 @@ Imports: node, tensor.
 
 from __future__ import annotations
 
+import dis
 import math
 import os
 import sys
@@ -17,8 +18,8 @@ import sysconfig
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from functools import wraps
-from types import ModuleType
+from functools import lru_cache, wraps
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -62,9 +63,37 @@ def is_users(file: str) -> bool:
     return _USERS[file]
 
 
-def _asked_for(depth: int) -> bool:
-    """Whether the call ``depth`` frames up is to be followed: the user's, in the run under way."""
-    return _FOLLOWING.get() and _USERS[sys._getframe(depth).f_code.co_filename]
+def _asked_for(function: Any) -> bool:
+    """Whether the call is to be followed: written in the user's code, in the run under way.
+
+    The caller's frame alone does not tell. Compiled code (``np.random.RandomState(0)`` is some)
+    calls NumPy's constructors with no frame of its own, and breaks if it is not given arrays: the
+    user's instruction must be a call of this very function.
+    """
+    if not _FOLLOWING.get():
+        return False
+    frame = sys._getframe(2)
+    if not _USERS[frame.f_code.co_filename]:
+        return False
+    names = _callee(frame.f_code, frame.f_lasti)
+    if function.__name__ in names:
+        return True
+    found = (frame.f_locals.get(name, frame.f_globals.get(name)) for name in names)
+    return any(f is function for f in found)
+
+
+@lru_cache(4096)
+def _callee(code: CodeType, offset: int) -> frozenset[str]:
+    """The names in what the call at ``offset`` calls: ``np`` and ``zeros`` of ``np.zeros(3)``."""
+    spans = list(code.co_positions())
+    line, _, column, _ = spans[offset // 2]
+    found = set()
+    for instruction in dis.get_instructions(code):
+        span = spans[instruction.offset // 2]
+        starts = (span[0], span[2]) == (line, column)
+        if starts and instruction.offset < offset and instruction.opname.startswith("LOAD_"):
+            found.add(str(instruction.argval))
+    return frozenset(found)
 
 
 def _followed(x: Any) -> Any:
@@ -78,7 +107,7 @@ def _followed(x: Any) -> Any:
 def _maker(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def made(*args: Any, **kwargs: Any) -> Any:
-        if not _asked_for(2):
+        if not _asked_for(made):
             return original(*args, **kwargs)
         if original is np_full and len(args) > 1 and isinstance(args[1], Tensor):
             return _followed(np.zeros(args[0])) + args[1]
@@ -90,7 +119,7 @@ def _maker(original: Callable[..., Any]) -> Callable[..., Any]:
 def _converter(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def converted(obj: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _asked_for(2):
+        if not _asked_for(converted):
             return original(obj, *args, **kwargs)
         if not _holds_tensors(obj):
             return _followed(original(obj, *args, **kwargs))
@@ -179,7 +208,9 @@ class _Patch:
         namespace[name] = value
 
 
-_FUNCTIONS = frozenset(map(type, (np.zeros, np.ones, np.zeros_like, math.exp)))
+_FUNCTIONS: frozenset[Any] = frozenset(
+    type(f) for f in (np.zeros, np.ones, np.zeros_like, math.exp)
+)
 _PATCH = _Patch()
 
 

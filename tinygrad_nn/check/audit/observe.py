@@ -95,7 +95,12 @@ def where(node: Node) -> Place | None:
     return None if node.code is None else place(node.code, node.offset)
 
 
-def observe(f: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Observation:
+def observe(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    values: Mapping[str, Any] | None = None,
+) -> Observation:
     """Run ``f`` once with tensors in the place of arrays, and record it.
 
     Args:
@@ -103,13 +108,14 @@ def observe(f: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
             parameters, or a bound method of an object with such a dict as ``params``.
         args: its arguments; they, and the object, are copied, and stay as they are.
         kwargs: its keyword arguments.
+        values: other values for parameters, by name.
 
     Raises:
         DtypeError: no parameters are found, or they are not floating-point.
         DataError: ``f`` returns something else than ``(loss, gradients)``.
         GradientError: the loss has lost its history.
     """
-    shadow = Shadow()
+    shadow = Shadow(values)
     run, given, named = _bind(f, args, kwargs, shadow)
     lost: list[Conversion] = []
 
@@ -118,7 +124,7 @@ def observe(f: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
             lost.append(Conversion(node, how))
 
     leaves = [*shadow.params.values(), *shadow.inputs.values()]
-    with tracing(leaves, asked) as tape, following():
+    with tracing(leaves, asked) as tape, following(), np.errstate(all="ignore"):
         result = run(*given, **named)
         loss, grads = _result(result, f)
         root, notes = _loss_node(loss, lost)
@@ -213,6 +219,19 @@ def argument_names(f: Any, count: int) -> list[str]:
         found = []
     names = [p.name for p in found if p.kind is not p.VAR_POSITIONAL][:count]
     return names + [f"args[{i}]" for i in range(len(names), count)]
+
+
+def plain_run(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    values: Mapping[str, Any] | None = None,
+) -> tuple[float, dict[str, Any]]:
+    """Run ``f`` on plain arrays, in float64: the loss and the gradients by name."""
+    shadow = Shadow(values, plain=True)
+    run, given, named = _bind(f, args, kwargs, shadow)
+    loss, grads = _result(run(*given, **named), f)
+    return float(np.reshape(_value(loss), ())), _named(shadow, grads)
 
 
 # --- what came back -------------------------------------------------------------------------------

@@ -96,4 +96,9 @@ def replay(nodes: Iterable[Node], values: dict[Node, Any]) -> dict[Node, Any]:
 
 
 def _computed(node: Node, values: dict[Node, Any]) -> Any:
-    return compute(node, values)
+    value = compute(node, values)
+    if node.function is np.astype and getattr(value, "dtype", None) in (np.float32, np.float16):
+        source = node.inputs[0]
+        if isinstance(source, Node) and values[source].dtype == np.float64:
+            return np.asarray(values[source])[()]  # in this draw all is float64
+    return value

@@ -8,8 +8,7 @@ to be restored. Imports: node, tensor.
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable
+from collections.abc import Mapping
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -20,14 +19,15 @@ from ...node import Leaf, leaf
 from ...tensor import Tensor, wrap
 from .constructors import is_users
 
-#: A value for an array or number: from its name, itself, and whether it is a parameter.
-Give = Callable[[str, Any, bool], Any]
-
 
 class Shadow:
     """Copies of the user's structures, in which floating-point arrays have become tensors.
 
     The same array, or object, found twice is the same one in the copy.
+
+    Args:
+        values: values to use in the place of parameters, by name.
+        plain: leave arrays what they are, as float64: for a run on NumPy alone.
 
     Attributes:
         params: for each parameter, by name, its leaf.
@@ -35,10 +35,11 @@ class Shadow:
         structure: the parameters, tensors, in the structure that the user's code sees.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, values: Mapping[str, Any] | None = None, plain: bool = False) -> None:
+        self.values = values or {}
+        self.plain = plain
         self.params: dict[str, Leaf] = {}
         self.inputs: dict[str, Leaf] = {}
-        self.handles: dict[str, Tensor] = {}
         self.structure: Any = None
         self._memo: dict[int, tuple[Any, Any]] = {}
 
@@ -68,8 +69,16 @@ class Shadow:
             return self.of(x, name)
         return self._tensor(x, name, self.params)
 
-    def _tensor(self, x: Any, name: str, where: dict[str, Leaf]) -> Tensor:
+    def _tensor(self, x: Any, name: str, where: dict[str, Leaf]) -> Any:
         value = x._current() if isinstance(x, Tensor) else x
+        if where is self.params:
+            value = self.values.get(name, value)
+        if self.plain:
+            new = np.array(value, dtype=np.float64)
+            where[name] = leaf(new, True)
+            new = new[()] if isinstance(x, (float, np.generic)) else new
+            self._memo[id(x)] = (x, new)
+            return new
         value = np.array(value)[()]
         if not np.isfinite(value).all():
             raise DataError(f"{name} holds numbers that are not finite: gradients need finite ones")
@@ -78,7 +87,6 @@ class Shadow:
         t = wrap(value, node)
         t._name = name
         self._memo[id(x)] = (x, t)
-        self.handles[name] = t
         return t
 
     def of(self, x: Any, name: str) -> Any:
@@ -120,9 +128,9 @@ class Shadow:
             value = x._current() if isinstance(x, Tensor) else x
             if np.isfinite(value).all():
                 return self._tensor(x, name, self.inputs)
-            new: Any = wrap(value.copy(), leaf(value.copy(), False))
-        elif isinstance(x, np.ndarray) and x.ndim < 2:
-            new = x.copy()
+            new: Any = value.copy() if self.plain else wrap(value, leaf(value.copy(), False))
+        elif self.plain or (isinstance(x, np.ndarray) and x.ndim < 2):
+            new = np.array(x._current() if isinstance(x, Tensor) else x)
         else:  # a table of integers, which may stand before a matrix product: X.dot(W)
             value = np.array(x._current() if isinstance(x, Tensor) else x)
             new = wrap(value, leaf(value, False)) if value.dtype.kind in "biu" else x.copy()
@@ -133,7 +141,7 @@ class Shadow:
         """The user's function, with tensors for the arrays that it finds outside itself."""
         if isinstance(f, MethodType):
             owner = f.__self__
-            if isinstance(owner, type) or not _is_users_object(owner):
+            if isinstance(owner, (type, ModuleType)) or not hasattr(owner, "__dict__"):
                 return f
             known = self._memo.get(id(owner))
             shadow = known[1] if known else self.object(owner, "self")
@@ -215,7 +223,5 @@ def _is_users_object(x: Any) -> bool:
         return False
     if kind.__module__ in ("builtins", "numpy") or not hasattr(x, "__dict__"):
         return False
-    try:
-        return is_users(inspect.getfile(kind))
-    except (TypeError, OSError):  # a class made in a notebook or in `python -c`
-        return kind.__module__ == "__main__"
+    methods = [m for base in kind.__mro__ for m in vars(base).values()]
+    return any(isinstance(m, FunctionType) and is_users(m.__code__.co_filename) for m in methods)
