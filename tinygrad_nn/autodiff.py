@@ -141,6 +141,8 @@ def _pulled(seeds: list[tuple[Tensor, Any]], inputs: Any, nodes: list[Any], lift
     tape = MODE.get().tape
     visit = None if tape is None else tape.passed
     grads = walk([(t._node, s) for t, s in seeds], nodes, lift, visit)  # type: ignore[misc]
+    if tape is not None:
+        tape.passed(None)
     finish = _lifted if lift else _finished
     return tree.fill(inputs, iter([finish(grads, node) for node in nodes]))
 

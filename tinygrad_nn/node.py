@@ -183,7 +183,8 @@ class Tape:
         asked: for a recording of one run, which is not kept as a program: called with a node and a
             purpose when Python asks for a value, which is then given. None: it is refused.
         backward: for each node that a derivative inside the program passed: the node, its gradient,
-            and how many operations there were when its own rules began to run.
+            and how many operations there were when its own rules began to run; None as the node
+            where such a walk ends.
     """
 
     __slots__ = ("asked", "backward", "inputs", "nodes")
@@ -194,10 +195,10 @@ class Tape:
         self.asked = asked
         self.nodes: list[Node] = []
         self.inputs = frozenset(inputs)
-        self.backward: list[tuple[Node, Any, int]] = []
+        self.backward: list[tuple[Node | None, Any, int]] = []
 
-    def passed(self, node: Node, gradient: Any) -> None:
-        """Note that the backward walk comes to ``node`` with its gradient, a tensor."""
+    def passed(self, node: Node | None, gradient: Any = None) -> None:
+        """Note that the backward walk comes to ``node`` with its gradient, a tensor; or ends."""
         self.backward.append((node, gradient, len(self.nodes)))
 
 

@@ -53,7 +53,10 @@ def test_a_derivative_inside_the_traced_function_is_known_too() -> None:
 
     params = toy_parameters()
     graph = tg.trace(step, params, *TOY, 0.1)
-    assert {"dscores", "da1", "dh1", "dW1", "db1", "dW2", "db2"} <= set(graph.names.values())
+    by_name = {name: node for node, name in graph.names.items()}
+    assert {"dscores", "da1", "dh1", "dW1", "db1", "dW2", "db2"} <= by_name.keys()
+    assert by_name["dW1"] in graph.origin
+    assert not any(new in graph.origin for _, new in graph.updates)  # the step itself
     expected = {name: p.copy() for name, p in params.items()}
     loss = step(expected, *TOY, 0.3)
     np.testing.assert_allclose(graph.run(params, *TOY, 0.3), loss, rtol=1e-12)

@@ -12,7 +12,6 @@ from typing import Any
 
 from ..graph import Graph
 from ..graph.frozen import trace_for_good
-from ..graph.tracer import parameter_names
 from ..node import Node
 from .code import WIDTH
 from .expand import expand, labels_to_check
@@ -45,9 +44,8 @@ def derive(f: Callable[..., Any], *args: Any, wrt: Any = 0) -> str:
         DtypeError: an argument to differentiate with respect to is not floating-point.
     """
     graph = trace_for_good(f, *args)
-    names = parameter_names(f, args)
     places = tuple(wrt) if isinstance(wrt, (tuple, list)) else (wrt,)
-    return _text(graph.gradient(wrt).simplify(), names, places)
+    return _text(graph.gradient(wrt).simplify(), places)
 
 
 def source(graph: Graph) -> str:
@@ -55,9 +53,7 @@ def source(graph: Graph) -> str:
     return _text(graph)
 
 
-def _text(
-    graph: Graph, parameters: list[str] | None = None, wrt: tuple[int, ...] | None = None
-) -> str:
+def _text(graph: Graph, wrt: tuple[int, ...] | None = None) -> str:
     """The module's text; ``wrt`` are the places that the gradients are for, if it gives some.
 
     Labels stay known through the rewriting as outputs after the graph's own.
@@ -70,7 +66,7 @@ def _text(
     graph = replace(graph, outputs=graph.outputs[:own])
     if wrt is not None and NUMBERED.fullmatch(graph.names[graph.outputs[0]]):
         graph = replace(graph, names={**graph.names, graph.outputs[0]: "value"})
-    return _Module(graph, parameters, wrt, classes).text()
+    return _Module(graph, wrt, classes).text()
 
 
 class _Module:
@@ -79,14 +75,13 @@ class _Module:
     def __init__(
         self,
         graph: Graph,
-        parameters: list[str] | None,
         wrt: tuple[int, ...] | None,
         labels: dict[Node, int],
     ) -> None:
         self.graph = graph
         self.wrt = wrt
         names = Names()
-        self.signature = Signature(graph, parameters, names)
+        self.signature = Signature(graph, names)
         self.writer = Writer(graph, self.signature.variables, names, labels)
         self.results = Results(self.writer)
 

@@ -45,12 +45,12 @@ class Signature:
         variables: the name of each input that the program uses.
     """
 
-    def __init__(self, graph: Graph, parameters: list[str] | None, names: Names) -> None:
+    def __init__(self, graph: Graph, names: Names) -> None:
         self.graph = graph
         self.structure = graph.arguments
         if self.structure is None:
             self.structure = tuple(range(len(graph.inputs)))
-        wanted = parameters or [self.own_name(argument) for argument in self.structure]
+        wanted = graph.parameters or [self.own_name(argument) for argument in self.structure]
         self.parameters = [names.give(each) for each in wanted]
         self.name = Names(self.parameters).give(graph.name)
         self.variables: dict[Node, str] = {}

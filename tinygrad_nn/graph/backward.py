@@ -25,6 +25,8 @@ class Backward:
         on_tape = {node: i for i, node in enumerate(tape.nodes)}
         ends = [start for _, _, start in tape.backward] + [len(tape.nodes)]
         for (forward, gradient, _), (start, end) in zip(tape.backward, pairwise(ends), strict=True):
+            if forward is None:
+                continue
             if on_tape.get(forward, -1) < start:
                 for node in tape.nodes[start:end]:
                     self.origin.setdefault(node, forward)

@@ -41,6 +41,7 @@ def gradient(graph: Graph, wrt: Any = 0) -> Graph:
         names=extended(graph.names, captured, nodes, backward),
         structure=(0, order),
         arguments=graph.arguments,
+        parameters=graph.parameters,
         origin={**graph.origin, **backward.origin},
     )
 

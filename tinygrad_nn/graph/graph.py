@@ -41,6 +41,7 @@ class Graph:
         structure: the result's structure, with the index of an output at each leaf.
         arguments: the structure of the traced function's arguments, with the index of an input or a
             :class:`Constant` at each leaf; None if only the inputs are known.
+        parameters: what the function calls its arguments; empty if that is not known.
         updates: what the program writes into its arguments: pairs of an input and the node whose
             value it has in the end.
         origin: for each node that belongs to a derivative, the node whose rule made it.
@@ -55,6 +56,7 @@ class Graph:
     names: dict[Node, str] = field(repr=False)
     structure: Any = 0
     arguments: Any = None
+    parameters: tuple[str, ...] = ()
     updates: tuple[tuple[Node, Node], ...] = ()
     origin: dict[Node, Node] = field(default_factory=dict, repr=False)
     function: Any = field(default=None, repr=False)

@@ -99,6 +99,7 @@ def _assembled(
         names=_names(graph, stands_for, (*captured, *nodes)),
         structure=graph.structure,
         arguments=graph.arguments,
+        parameters=graph.parameters,
         updates=tuple((n, ends[new]) for n, new in graph.updates if ends[new] is not n),
         origin={
             node: graph.origin[old]  # of the graph before the first pass

@@ -75,9 +75,10 @@ def _trace(f: Callable[..., Any], args: tuple[Any, ...], constants: set[int]) ->
         names[node] = (x.name if isinstance(x, Tensor) else None) or path
         return wrap(value, node)
 
+    parameters = parameter_names(f, args)
     arguments = [
         tree.fill(arg, iter([as_input(*pair) for pair in tree.paths(arg, name)]))
-        for name, arg in zip(parameter_names(f, args), args, strict=True)
+        for name, arg in zip(parameters, args, strict=True)
     ]
     handles = tree.leaves(arguments)
     with tracing(inputs) as tape:
@@ -101,6 +102,7 @@ def _trace(f: Callable[..., Any], args: tuple[Any, ...], constants: set[int]) ->
         names=assign(names, captured, nodes, backward),
         structure=structure,
         arguments=tree.fill(args, iter(slots)),
+        parameters=tuple(parameters),
         updates=updates,
         origin=backward.origin,
         function=f,
