@@ -104,6 +104,7 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
     (lambda x, y: -(x - y), lambda x, y: y - x, (X, Y)),
     (lambda x: x * -1, lambda x: -x, (X,)),
     (lambda x: x / -1, lambda x: -x, (X,)),
+    (lambda x, y: y + x / -5, lambda x, y: y - x / 5, (X, Y)),
     (lambda x: 2 * -x, lambda x: -2 * x, (X,)),
     (lambda x: 2 / -x, lambda x: -2 / x, (Y,)),
     (lambda x: -x / 2, lambda x: -(x / 2), (X,)),

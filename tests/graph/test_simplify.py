@@ -353,3 +353,13 @@ def test_the_work_grows_with_the_number_of_nodes(monkeypatch: pytest.MonkeyPatch
         work.append(calls[0])
     assert work[1] <= 2.1 * work[0]
     assert work[2] <= 2.1 * work[1]
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 3)])
+def test_a_softmax_of_any_shape_may_lose_an_array_of_comparisons(shape: tuple[int, ...]) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return tg.softmax(x) - (np.reshape(y, (3, 1)) == np.arange(3)).astype(float)
+
+    x, y = random.normal(size=shape if len(shape) == 1 else (2, 3, 3)), np.arange(3)
+    graph = tg.trace(f, x, y)
+    np.testing.assert_allclose(graph.simplify().run(x, y), graph.run(x, y), rtol=1e-12)

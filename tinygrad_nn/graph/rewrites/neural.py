@@ -133,6 +133,8 @@ rewrite(
 
 def _is_onehot(x: Any, labels: Any, i: Any, classes: Any) -> bool:
     """Whether ``labels`` are compared with all classes, and are known to be among them."""
+    if x.ndim != 2:
+        return False
     n, c = x.shape
     return (
         i == (n, 1)
