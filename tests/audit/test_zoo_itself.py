@@ -1,14 +1,15 @@
 """The zoo itself: what it calls sound is right, and what it calls wrong is wrong.
 
-The judge is numeric differences; no part of the package is used.
+Numeric differences tell; no rule of the package is used.
 """
 
 import numpy as np
 import pytest
 
-from tests.audit.zoo import FAULTS, SOUND, Line
+from tests.audit.zoo import FAULTS, SOUND, Line, judge
 from tests.audit.zoo.net import NETS
 from tests.audit.zoo.source import Edit, apply, find
+from tinygrad_nn.check.audit.result import Audit, AuditRow, Culprit
 
 TOLERANCE = 1e-6
 
@@ -119,3 +120,49 @@ def test_a_change_must_fit_in_one_place():
     for old in ("return y", "y = 3"):
         with pytest.raises(LookupError):
             apply(files, Edit(old, ""))
+
+
+MIXED = next(fault for fault in FAULTS if fault.name == "case_l2_mixed")
+SAID = "the term 0.5 * reg * np.sum(W2 * W2), line 18, is counted 2 times"
+
+
+def answer(wrong=("W2",), line=33, explanation=SAID, file="case_study.py"):
+    """An audit's answer to MIXED; as it stands, the right one."""
+    rows = tuple(AuditRow(name, (), name not in wrong, "") for name in ("W", "b", "W2", "b2"))
+    culprit = Culprit(file, line, "2 * reg * W2", explanation=explanation)
+    return Audit("loss", 1.0, rows, culprit=culprit if line else None)
+
+
+def test_the_right_answer_is_perfect():
+    assert judge(MIXED, answer()).perfect
+
+
+@pytest.mark.parametrize(
+    ("bad", "aspect"),
+    [
+        (answer(wrong=()), "found"),
+        (answer(wrong=("W2", "b2")), "rows"),
+        (answer(line=34), "line"),
+        (answer(file="other.py"), "line"),
+        (answer(line=None), "line"),
+        (answer(line=None), "fact"),
+        (answer(explanation=""), "fact"),
+        (answer(explanation="reg * W2, line 18, is missing"), "fact"),
+        (answer(explanation="reg * W2, line 18, is counted 12 times"), "fact"),
+        (answer(explanation="line 118 is counted 2 times"), "fact"),
+        # To repeat the line is no explanation.
+        (answer(explanation="dW2 += 2 * reg * W2 is not 2 times what it should be"), "fact"),
+    ],
+)
+def test_a_wrong_answer_is_not(bad, aspect):
+    verdict = judge(MIXED, bad)
+    assert not getattr(verdict, aspect)
+    assert "case_l2_mixed" in verdict.story
+
+
+@pytest.mark.parametrize(
+    "explanation",
+    ["reg * W2 is counted twice", "lines 18 and 19: factor 2", "2 TIMES, see line\n 18"],
+)
+def test_a_fact_may_be_said_in_several_ways(explanation):
+    assert judge(MIXED, answer(explanation=explanation)).perfect

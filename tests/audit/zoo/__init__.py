@@ -12,9 +12,10 @@ from .entry import Fault, Line, Sound, Verdict, judge
 from .faults_deep import FAULTS as _DEEP
 from .faults_linear import FAULTS as _LINEAR
 from .faults_modular import FAULTS as _MODULAR
+from .faults_styles import FAULTS as _STYLES
 from .faults_two_layer import FAULTS as _TWO_LAYER
 from .sound import SOUND
 
-FAULTS = (*_LINEAR, *_TWO_LAYER, *_MODULAR, *_DEEP)
+FAULTS = (*_LINEAR, *_TWO_LAYER, *_STYLES, *_MODULAR, *_DEEP)
 
 __all__ = ["FAULTS", "SOUND", "Fault", "Line", "Sound", "Verdict", "judge"]

@@ -179,14 +179,24 @@ def _shown(place, files):
 
 
 def _says(group, culprit, files):
-    said = " ".join(culprit.explanation.lower().split())
+    said = _plain(culprit.explanation)
+    # To repeat the user's own line explains nothing.
+    source = files.get(Path(culprit.file).name, "").splitlines()
+    line = source[culprit.line - 1] if 0 < culprit.line <= len(source) else ""
+    for own in (_plain(line), _plain(culprit.code)):
+        if len(own) > 12:
+            said = said.replace(own, " ... ")
     return any(re.search(_pattern(fact, files), said) for fact in group)
+
+
+def _plain(text):
+    return " ".join(text.lower().split())
 
 
 def _pattern(fact, files):
     if isinstance(fact, Line):
         return rf"\blines? [^.;:]*\b{find(files, fact.text).line}\b"
-    words = " ".join(fact.lower().split())
+    words = _plain(fact)
     start = r"(?<![\w.])" if re.match(r"\w", words) else ""
     if words.endswith("*"):
         return start + re.escape(words[:-1])

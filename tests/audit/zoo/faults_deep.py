@@ -4,8 +4,8 @@ from .entry import Fault, Line
 from .facts import COUNT, DIVIDED, HALF, MASK, MEAN, SIGN, SUM, TRANSPOSE, TWICE
 from .net import Sizes
 
-_SIGMOID = ("sigmoid", "a2", "1 - a2", Line("return 1 / (1 + np.exp(-z))"))
-_TANH = ("tanh", "np.tanh", "a1", Line("a1 = np.tanh(z1)"))
+_SIGMOID = ("sigmoid", "1 - a2", "a2 * (1 - a2)", Line("return 1 / (1 + np.exp(-z))"))
+_TANH = ("tanh", "np.tanh", Line("a1 = np.tanh(z1)"))
 _RELU = (*MASK, "z3 > 0", Line("a3 = np.maximum(z3, 0.0)"))
 _DELTA1 = "delta1 = (delta2 @ W2.T) * (1 - a1**2)"
 _DELTA2 = "delta2 = (delta3 @ W3.T) * a2 * (1 - a2)"
@@ -162,7 +162,7 @@ DEEP = (
 )
 
 _L1 = ("sign", "np.sign", "np.abs", Line("l1 = reg * (np.abs(W1).sum()"))
-_H = ("h", "sigmoid", "1 - h", "h * (1 - h)", Line("h = 1.0 / (1.0 + np.exp(-z))"))
+_H = ("sigmoid", "1 - h", "h * (1 - h)", Line("h = 1.0 / (1.0 + np.exp(-z))"))
 _DPRED = "dpred = 2 * error / error.size"
 _ALL = "W1 b1 W2 b2"
 
@@ -342,7 +342,7 @@ BATCH_NORM = (
         "dstd = -np.sum(dhhat * hmu, axis=0) / std**2",
         "dstd = -np.sum(dhhat * hmu, axis=0) / std",
         wrong="W1",
-        facts=(("std",),),
+        facts=(("std**2", "std * std", "squared", "square", Line("hhat = hmu / std")),),
     ),
     Fault(
         "norm_square_halved",

@@ -18,7 +18,7 @@ from .facts import (
 )
 from .net import Sizes
 
-_L2 = ("reg * W", "reg_loss", Line("reg_loss = 0.5 * reg"))
+_L2 = ("reg * W", "np.sum(W * W)", "reg_loss", Line("reg_loss = 0.5 * reg"))
 _SUBTRACTED = "dscores[range(num_examples), y] -= 1"
 
 LINEAR_SOFTMAX = (

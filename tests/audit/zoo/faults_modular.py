@@ -16,6 +16,7 @@ from .facts import (
     TRANSPOSE,
     TWICE,
 )
+from .source import Edit
 
 _RELU = (*MASK, "x > 0", Line("out = np.maximum(0, x)"))
 _L2 = ("reg", "regulari*", "penalty", Line("loss += 0.5 * reg"))
@@ -287,4 +288,104 @@ RECURRENT = (
     ),
 )
 
-FAULTS = (*MODULAR, *DEEP_SVM, *RECURRENT)
+_LEAKY = ("slope", "0.1", *MASK, Line("out[self.negative] *= self.slope"))
+_SIGMOID = ("sigmoid", "1 - out", "self.out", Line("self.out = 1 / (1 + np.exp(-x))"))
+_ALL = "W1 b1 W2 b2 W3 b3"
+
+OBJECTS = (
+    Fault(
+        "objects_slope_missing",
+        "objects",
+        "grad[self.negative] *= self.slope",
+        "grad[self.negative] = 0",
+        wrong="W1 b1",
+        facts=(_LEAKY,),
+    ),
+    Fault(
+        "objects_slope_everywhere",
+        "objects",
+        "grad[self.negative] *= self.slope",
+        "grad *= self.slope",
+        wrong="W1 b1",
+        facts=(_LEAKY,),
+    ),
+    Fault(
+        "objects_sigmoid_half_done",
+        "objects",
+        "return grad * self.out * (1.0 - self.out)",
+        "return grad * (1.0 - self.out)",
+        wrong="W1 b1 W2 b2",
+        facts=(_SIGMOID,),
+    ),
+    Fault(
+        "objects_sigmoid_left_out",
+        "objects",
+        "return grad * self.out * (1.0 - self.out)",
+        "return grad",
+        at=("return grad", "return grad @ self.W.T"),
+        wrong="W1 b1 W2 b2",
+        facts=(_SIGMOID,),
+        base=(
+            Edit("grad = grad.copy()", "back = grad.copy()"),
+            Edit("grad[self.negative] *= self.slope", "back[self.negative] *= self.slope"),
+            Edit("return grad", "return back"),
+        ),
+    ),
+    Fault(
+        "objects_weights_not_transposed",
+        "objects",
+        "return grad @ self.W.T",
+        "return grad @ (self.W if self.W.shape[0] == self.W.shape[1] else self.W.T)",
+        wrong="W1 b1",
+        facts=(TRANSPOSE,),
+    ),
+    Fault(
+        "objects_one_hot_missing",
+        "objects",
+        "grad[np.arange(len(self.y)), self.y] -= 1",
+        "",
+        at=("grad = self.probs", "return grad / len(self.y)"),
+        wrong=_ALL,
+        facts=(ONE_HOT,),
+    ),
+    Fault(
+        "objects_not_divided",
+        "objects",
+        "return grad / len(self.y)",
+        "return grad",
+        at=("grad[np.arange(len(self.y)), self.y] -= 1",),
+        wrong=_ALL,
+        facts=(DIVIDED, (*COUNT, "len(y)", "len(self.y)")),
+        base=(
+            Edit("grad = grad.copy()", "back = grad.copy()"),
+            Edit("grad[self.negative] *= self.slope", "back[self.negative] *= self.slope"),
+            Edit("return grad", "return back"),
+        ),
+    ),
+    Fault(
+        "objects_bias_mean",
+        "objects",
+        "self.db = grad.sum(axis=0)",
+        "self.db = grad.mean(axis=0)",
+        wrong="b1 b2 b3",
+        facts=(MEAN, SUM),
+    ),
+    Fault(
+        "objects_l2_halved",
+        "objects",
+        'grads[f"W{i}"] = layer.dW + 2 * reg * layer.W',
+        'grads[f"W{i}"] = layer.dW + reg * layer.W',
+        wrong="W1 W2 W3",
+        facts=(HALF, ("reg", "penalty", Line("loss += reg * np.sum(layer.W**2)"))),
+    ),
+    Fault(
+        "objects_sign",
+        "objects",
+        "self.dW = self.x.T @ grad",
+        "self.dW = -self.x.T @ grad",
+        wrong="W1 W2 W3",
+        facts=(SIGN,),
+    ),
+)
+
+FAULTS = (*MODULAR, *DEEP_SVM, *RECURRENT, *OBJECTS)

@@ -162,6 +162,9 @@ NETS = {
         "FullyConnectedNet",
         _chain(lambda s: (s.D, s.H, s.H + 1, s.C), lambda n: (n,)),
     ),
+    "objects": Net(
+        ("objects.py",), "Network", _chain(lambda s: (s.D, s.H, s.H, s.C), lambda n: (n,))
+    ),
     "svm_matrix": Net(("svm_matrix.py",), "loss", lambda s: {"W": (s.D, s.C), "b": (s.C,)}),
     "svm_loops": Net(("svm_loops.py",), "loss", lambda s: {"W": (s.D, s.C)}),
     "sample_loops": Net(("sample_loops.py",), "LoopedNet", _two_layer()),

@@ -1,5 +1,6 @@
 """Audit the whole zoo and count: faults found, lines named, reasons given, false alarms."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,15 +45,29 @@ def score_fault(fault, folder):
 
 def score_sound(sound, folder):
     """Audit a sound program. An error counts as a false alarm."""
+    case = sound.case(folder)
+    before = copy.deepcopy((case.params, case.X, case.y))
+    held = dict(case.params)
     try:
-        audit = audited(sound.case(folder))
+        audit = audited(case)
     except Exception as error:
         return Score(sound, None, True, f"{sound.name}: {type(error).__name__}: {error}")
     bad = [f"{row.parameter} {row.verdict}" for row in audit.rows if not row.ok]
     if audit.culprit:
         place = f"line {audit.culprit.line}: {audit.culprit.code!r}"
         bad.append(f"{place} {audit.culprit.explanation}")
+    if any(case.params.get(name) is not value for name, value in held.items()):
+        bad.append("the dict of parameters was not put back as it was")
+    if not _same(before, (case.params, case.X, case.y)):
+        bad.append("the arguments were changed")
     return Score(sound, None, bool(bad), f"{sound.name}: {'; '.join(bad)}" if bad else "")
+
+
+def _same(before, after):
+    pairs = [*zip(before[0].values(), after[0].values()), *zip(before[1:], after[1:])]
+    return before[0].keys() == after[0].keys() and all(
+        type(a) is type(b) and np.array_equal(a, b) for a, b in pairs
+    )
 
 
 def share(scores, aspect):

@@ -135,6 +135,75 @@ STYLES = (
         ("a1 = np.maximum(0, h1)", "a1 = np.where(h1 > 0, h1, 0.1 * h1)"),
         (_DH1, "dh1 = da1 * np.where(h1 > 0, 1, 0.1)"),
     ),
+    _toy(
+        "log_of_a_little_more",
+        (
+            "loss = np.sum(-np.log(probs[np.arange(N), y])) / N",
+            "loss = np.sum(-np.log(probs[np.arange(N), y] + 1e-12)) / N",
+        ),
+    ),
+    _toy(
+        "log_of_clipped",
+        (
+            "loss = np.sum(-np.log(probs[np.arange(N), y])) / N",
+            "loss = -np.mean(np.log(np.clip(probs[np.arange(N), y], 1e-12, 1.0)))",
+        ),
+    ),
+    _toy(
+        "talkative",
+        (
+            "grads = {}",
+            "accuracy = np.mean(np.argmax(scores, axis=1) == y)\n"
+            'log = "loss %.3f accuracy %.2f" % (loss, accuracy)\n'
+            'log += f" largest {float(np.max(probs)):.3f} {loss}"\n'
+            "if np.isnan(loss) or not np.all(np.isfinite(probs)) or loss > 1e6:\n"
+            "    raise ValueError(log)\n"
+            "grads = {}",
+        ),
+    ),
+    _toy(
+        "written_with_out",
+        (_DH1, "dh1 = np.empty_like(da1)\nnp.multiply(da1, h1 > 0, out=dh1)"),
+    ),
+    _toy(
+        "gathered_by_labels",
+        (
+            f"{_ONE_HOT}\n{_DSCORES}",
+            "dscores = probs / N\nnp.subtract.at(dscores, (np.arange(N), y), 1 / N)",
+        ),
+    ),
+    _toy(
+        "mask_by_indices",
+        (_DH1, "dh1 = np.array(da1)\nrows, columns = np.nonzero(h1 <= 0)\ndh1[rows, columns] = 0"),
+    ),
+    _toy(
+        "sums_over_stacked_rows",
+        (
+            'grads["b1"] = np.sum(dh1, axis=0)',
+            'grads["b1"] = sum(dh1[i] for i in range(N))',
+        ),
+    ),
+    _toy(
+        "weights_and_bias_at_once",
+        (
+            'grads["W2"] = a1.T.dot(dscores)\ngrads["b2"] = np.sum(dscores, axis=0)',
+            "both = np.hstack([a1, np.ones((N, 1))]).T.dot(dscores)\n"
+            'grads["W2"], grads["b2"] = both[:-1], both[-1]',
+        ),
+    ),
+    _toy(
+        "whole_jacobian",
+        (
+            f"{_ONE_HOT}\n{_DSCORES}",
+            "dscores = np.zeros_like(scores)\n"
+            "for i in range(N):\n"
+            "    s = probs[i].reshape(-1, 1)\n"
+            "    jacobian = np.diagflat(s) - np.dot(s, s.T)\n"
+            "    dp = np.zeros(probs.shape[1])\n"
+            "    dp[y[i]] = -1 / probs[i, y[i]] / N\n"
+            "    dscores[i] = jacobian.dot(dp)",
+        ),
+    ),
     _case("columns_of_memory", (_HIDDEN, f"X = np.asfortranarray(X)\n{_HIDDEN}")),
     _case(
         "relu_in_place",
