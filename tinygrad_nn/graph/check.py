@@ -18,9 +18,9 @@ from ..rules.indexing import getitem, scatter_add, setitem
 from ..weak import WEAK, WeakFloat, WeakInt, plain
 from .build import infer
 from .graph import Constant, Graph, compute
-from .names import _RESERVED as RESERVED
-from .text import _call as call_text
-from .text import _type as type_text
+from .names import RESERVED
+from .text import call_of
+from .text import type_of
 
 _INDEXING = (getitem, setitem, scatter_add)
 
@@ -67,13 +67,13 @@ class _Lines:
         text = f"line {self.number[node]}: {self.name(node)}: {message}"
         names = self.graph.names
         if self._has_text(node):
-            text += f"\n  {names[node]}: {_type(node.value)} = {call_text(node, names)}"
+            text += f"\n  {names[node]}: {_type(node.value)} = {call_of(node, names)}"
         return GraphError("\n".join(part for part in (text, where(node)) if part))
 
 
 def _type(value: Any) -> str:
     has_type = hasattr(value, "shape") and hasattr(value, "dtype")
-    return type_text(value) if has_type else f"no array ({type(value).__name__})"
+    return type_of(value) if has_type else f"no array ({type(value).__name__})"
 
 
 def _check_names(graph: Graph, lines: _Lines) -> None:
@@ -116,7 +116,7 @@ def _check_type(node: Node, lines: _Lines) -> None:
     declared, computed, refused = _type(node.value), [], None
     for values in _trials(node):
         try:
-            computed.append(type_text(_computed(node, values)))
+            computed.append(type_of(_computed(node, values)))
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             refused = refused or error  # LinAlgError is a ValueError
             continue

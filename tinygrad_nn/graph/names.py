@@ -47,13 +47,19 @@ class _Names:
     def __init__(self, names: dict[Node, str]) -> None:
         self.names = names
         self.taken = set(names.values())
+        self.last: dict[str, int] = {}
 
     def give(self, node: Node, wanted: str) -> None:
         """Call ``node`` so, or by that name and a number."""
-        name, n = wanted, 1
-        while name in self.taken or name in _RESERVED or keyword.iskeyword(name):
-            n += 1
+        n = self.last.get(wanted, 0)  # of a name that a loop assigns again and again
+        name = wanted
+        while n or name in self.taken or name in RESERVED or keyword.iskeyword(name):
+            n = max(n, 1) + 1
             name = f"{wanted}_{n}"
+            if name not in self.taken:
+                break
+        if n:
+            self.last[wanted] = n
         self.taken.add(name)
         self.names[node] = name
 
@@ -96,7 +102,7 @@ class _Names:
 _NUMBERED = re.compile(r"t\d+")
 
 #: Names that the text form gives a meaning of its own.
-_RESERVED = {"np", "nan", "inf"}
+RESERVED = {"np", "nan", "inf"}
 
 
 def user_name(node: Node) -> str | None:

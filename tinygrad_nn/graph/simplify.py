@@ -90,16 +90,12 @@ def _assembled(
     kept = [n for n in graph.captured if n in live]
     known = {*graph.inputs, *nodes, *kept}
     captured = (*kept, *(n for n in live if n not in known))  # outputs that became constant
-    return Graph(
-        name=graph.name,
-        inputs=graph.inputs,
+    return replace(
+        graph,
         captured=captured,
         nodes=nodes,
         outputs=tuple(ends[n] for n in graph.outputs),
         names=_names(graph, stands_for, (*captured, *nodes)),
-        structure=graph.structure,
-        arguments=graph.arguments,
-        parameters=graph.parameters,
         updates=tuple((n, ends[new]) for n, new in graph.updates if ends[new] is not n),
         origin={
             node: graph.origin[old]  # of the graph before the first pass

@@ -33,12 +33,12 @@ _WRITTEN_OUT = 16
 def text(graph: Graph) -> str:
     """The graph as text, for a person and for :func:`parse`."""
     names = graph.names
-    inputs = ", ".join(f"{names[n]}: {_type(n.value)}" for n in graph.inputs)
+    inputs = ", ".join(f"{names[n]}: {type_of(n.value)}" for n in graph.inputs)
     lines = [f"def {graph.name}({inputs}):"]
     for node in graph.captured:
-        lines.append(f"    {names[node]}: {_type(node.value)} = constant({_literal(node.value)})")
+        lines.append(f"    {names[node]}: {type_of(node.value)} = constant({_literal(node.value)})")
     for node in graph.nodes:
-        lines.append(f"    {names[node]}: {_type(node.value)} = {_call(node, names)}")
+        lines.append(f"    {names[node]}: {type_of(node.value)} = {call_of(node, names)}")
     for node, new in graph.updates:
         lines.append(f"    {names[node]}[...] = {names[new]}")
     outputs = iter([names[node] for node in graph.outputs])
@@ -46,14 +46,16 @@ def text(graph: Graph) -> str:
     return "\n".join(lines)
 
 
-def _type(value: Any) -> str:
+def type_of(value: Any) -> str:
+    """A value's type as the text form writes it: ``float64[3, 4]``, ``float`` of Python's."""
     if isinstance(value, WEAK):
         return "float" if isinstance(value, float) else "int"
     shape = ", ".join(map(str, value.shape)) or "()"
     return f"{value.dtype.name}[{shape}]"
 
 
-def _call(node: Node, names: dict[Node, str]) -> str:
+def call_of(node: Node, names: dict[Node, str]) -> str:
+    """An operation as the text form writes it: ``np.matmul(X, W)``."""
     args = [
         names[parent] if isinstance(parent, Node) else _literal(value)
         for parent, value in zip(node.inputs, node.arguments, strict=True)
@@ -211,7 +213,7 @@ class _Reader:
             raise self.error(call, "a constant is an array")
         if (value.shape, value.dtype) != (declared.shape, declared.dtype):
             raise self.error(
-                call, f"declared {_type(declared)}, and the constant is {_type(value)}"
+                call, f"declared {type_of(declared)}, and the constant is {type_of(value)}"
             )
         return value
 
