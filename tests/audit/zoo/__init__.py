@@ -9,6 +9,7 @@ All faults are in `FAULTS`, all sound variants in `SOUND`.
 """
 
 from .entry import Fault, Line, Sound, Verdict, judge
+from .faults_conv import FAULTS as _CONV
 from .faults_deep import FAULTS as _DEEP
 from .faults_linear import FAULTS as _LINEAR
 from .faults_modular import FAULTS as _MODULAR
@@ -16,6 +17,6 @@ from .faults_styles import FAULTS as _STYLES
 from .faults_two_layer import FAULTS as _TWO_LAYER
 from .sound import SOUND
 
-FAULTS = (*_LINEAR, *_TWO_LAYER, *_STYLES, *_MODULAR, *_DEEP)
+FAULTS = (*_LINEAR, *_TWO_LAYER, *_STYLES, *_MODULAR, *_DEEP, *_CONV)
 
 __all__ = ["FAULTS", "SOUND", "Fault", "Line", "Sound", "Verdict", "judge"]

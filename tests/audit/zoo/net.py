@@ -190,6 +190,12 @@ NETS = {
         "loss",
         lambda s: {"W1": (s.D, 2 * s.H), "b1": (2 * s.H,), "W2": (s.H, s.C)},
     ),
+    "naive_conv": Net(
+        ("naive_conv.py",),
+        "loss",
+        lambda s: {"K": (2, 1, 3, 3), "k": (2,), "W": (2, s.C), "b": (s.C,)},
+        X=lambda s: (s.N, 1, 4, 4),
+    ),
     "recurrent": Net(
         ("recurrent.py",),
         "loss",

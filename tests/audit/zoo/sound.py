@@ -269,6 +269,11 @@ def _zero_rows(case):
             case.params[name][...] = 0
 
 
+def _zero_images(case):
+    case.X[:3] = 0
+    case.params["k"][...] = 0
+
+
 def _zero_weights(case):
     for value in case.params.values():
         value[...] = 0
@@ -282,6 +287,10 @@ def _zero_first_layer(case):
 def _ties(case):
     W1, b1 = case.params["W1"], case.params["b1"]
     W1[:, 1::2], b1[1::2] = W1[:, ::2], b1[::2]
+
+
+def _flat_images(case):
+    case.X[...] = np.mean(case.X, axis=(2, 3), keepdims=True)
 
 
 def _margins_just_met(case):
@@ -356,6 +365,8 @@ DATA = (
     Sound("regression_zero_weights", "regression", change=_zero_weights, smooth=False),
     Sound("samples_zero_first_layer", "sample_loops", change=_zero_first_layer, smooth=False),
     Sound("maxout_ties", "maxout", change=_ties, smooth=False),
+    Sound("conv_ties", "naive_conv", change=_flat_images, smooth=False),
+    Sound("conv_zero_images", "naive_conv", change=_zero_images, smooth=False),
     Sound("svm_margins_just_met", "svm_matrix", change=_margins_just_met, smooth=False),
     Sound("svm_loops_margins_just_met", "svm_loops", change=_margins_just_met, smooth=False),
     Sound("toy_loss_of_nothing", "toy_class", change=_confident, reg=0.0, smooth=False),
