@@ -1,0 +1,260 @@
+"""What a report shows, whatever it is shown as: headline, table, code, explanation.
+
+Text that comes from the user's program may be anything; here it loses its control characters, so
+that it can do nothing to a terminal. HTML is escaped where it is written. Imports: result;
+check/report.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..report import at, figure, number
+from .result import Audit, AuditLine, AuditRow, Culprit
+
+HEADERS = ("parameter", "shape", "verdict", "abs diff", "rel diff", "worst at",
+           "autodiff", "yours", "numeric")  # fmt: skip
+
+#: What stands before a line, by its status, so that nothing is said by colour alone.
+MARKS = {"right": "ok", "wrong": "WRONG", "follows": "wrong", "unknown": "?", "forward": ""}
+
+#: The longest piece of the user's code that is shown of one line.
+_LONGEST = 400
+
+
+def printable(text: str) -> str:
+    r"""Text in which whatever is not printable, line ends included, is written as an escape.
+
+    >>> print(printable("a\x1b[31mb"))
+    a\x1b[31mb
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text.expandtabs(4))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as in a sentence: ``W1, b1 and W2``."""
+    *first, last = map(printable, names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def short_file(file: str) -> str:
+    """A file as the user knows it: from the working directory on, or its name alone."""
+    try:
+        relative = os.path.relpath(file)
+    except (OSError, ValueError):  # the working directory is gone; or another drive
+        relative = file
+    return printable(os.path.basename(file) if relative.startswith("..") else relative)
+
+
+# --- the verdict ----------------------------------------------------------------------------------
+
+
+def headline(audit: Audit) -> str:
+    """The verdict in one sentence."""
+    parts = []
+    for kind, (one, many) in _SENTENCES.items():
+        names = [row.parameter for row in audit.rows if _kind(row) == kind]
+        if kind == "right" and len(names) == len(audit.rows):
+            return f"{printable(audit.name)}: {_all_right(names)}"
+        if names:
+            parts.append((one if len(names) == 1 else many).format(listed(names)))
+    return f"{printable(audit.name)}: {'; '.join(parts)}"
+
+
+def _all_right(names: list[str]) -> str:
+    if not names:
+        return "there is no gradient to judge"
+    return f"the gradient{'s' * (len(names) > 1)} of {listed(names)} {_are(names)} right"
+
+
+def _are(names: list[str]) -> str:
+    return "are" if len(names) > 1 else "is"
+
+
+_SENTENCES = {
+    "wrong": ("the gradient of {} is wrong", "the gradients of {} are wrong"),
+    "wrong shape": (
+        "the gradient of {} has the wrong shape",
+        "the gradients of {} have the wrong shape",
+    ),
+    "not finite": ("the gradient of {} is not finite", "the gradients of {} are not finite"),
+    "missing": ("the gradient of {} is missing", "the gradients of {} are missing"),
+    "extra": ("there is no parameter {}", "there are no parameters {}"),
+    "right": ("{} is right", "{} are right"),
+}
+
+
+def _kind(row: AuditRow) -> str:
+    if row.ok:
+        return "right"
+    return next((k for k in _SENTENCES if k != "wrong" and row.verdict.startswith(k)), "wrong")
+
+
+def short_verdict(row: AuditRow) -> str:
+    """The verdict for a narrow column; the details are printed below the table."""
+    verdict = printable(row.verdict)
+    return verdict if len(verdict) <= 12 else _kind(row)
+
+
+def where_worst(row: AuditRow) -> str:
+    """The index of the worst entry, ``[2, 3]``."""
+    return "-" if row.worst is None else at(row.worst) or "-"
+
+
+def three_numbers(row: AuditRow) -> tuple[float | None, float | None, float | None]:
+    """Autodiff's number, the user's and the numeric one, at the worst entry."""
+    return row.autodiff, row.yours, row.numeric
+
+
+def error_figure(error: float | None) -> str:
+    """An error as two digits and an exponent."""
+    return "-" if error is None else figure(error)
+
+
+def short(value: float | None) -> str:
+    """A number for a narrow column."""
+    return "-" if value is None else f"{value + 0.0:.6g}"  # never -0
+
+
+def full(value: float | None) -> str:
+    """A number with as many digits as tell it from its neighbours."""
+    return "-" if value is None else number(value)
+
+
+def told_apart(row: AuditRow) -> bool:
+    """Whether the short form of the numbers shows that they differ."""
+    return row.ok or row.autodiff == row.yours or short(row.autodiff) != short(row.yours)
+
+
+def sureness(culprit: Culprit) -> str:
+    """How sure the explanation is, as a sentence."""
+    if culprit.exact:
+        return "This reproduces your numbers exactly."
+    if culprit.explanation:
+        return "Your code first differs here; the reason given may not be the whole of it."
+    return "Your code first differs here; why is not known."
+
+
+# --- the code -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the user's code, ready to be shown.
+
+    Attributes:
+        number: of the line.
+        status: as in :class:`AuditLine`.
+        code: its text, printable, without the indentation that all lines have.
+        computes: what its value equals.
+        underlined: for the culprit, the span of ``code`` at fault.
+        culprit: whether the explanation belongs below it.
+    """
+
+    number: int
+    status: str
+    code: str
+    computes: str
+    underlined: tuple[int, int] | None = None
+    culprit: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The lines of one file, in the order in which they stand there."""
+
+    file: str
+    lines: tuple[Line, ...]
+
+
+def listings(audit: Audit) -> list[Listing]:
+    """The backward pass, file by file; of the forward pass only what the explanation speaks of."""
+    culprit = audit.culprit
+    by_file: dict[str, dict[int, AuditLine]] = {}
+    for line in audit.lines:
+        if line.status != "forward" or _spoken_of(line, culprit):
+            seen = by_file.setdefault(line.file, {})
+            seen[line.number] = _worse(seen.get(line.number), line)
+    if culprit is not None:
+        lines = by_file.setdefault(culprit.file, {})
+        if culprit.line not in lines:
+            code = next((x.code for x in audit.lines if _is_at(culprit, x)), culprit.code)
+            lines[culprit.line] = AuditLine(culprit.file, culprit.line, code, status="wrong")
+    return [_listing(file, list(lines.values()), culprit) for file, lines in by_file.items()]
+
+
+def _is_at(culprit: Culprit, line: AuditLine) -> bool:
+    return (culprit.file, culprit.line) == (line.file, line.number)
+
+
+def _spoken_of(line: AuditLine, culprit: Culprit | None) -> bool:
+    if culprit is None or line.file != culprit.file:
+        return False
+    return str(line.number) in re.findall(r"\blines? (\d+)", culprit.explanation)
+
+
+_WORST_FIRST = ("wrong", "follows", "unknown", "right", "forward")
+
+
+def _worse(known: AuditLine | None, line: AuditLine) -> AuditLine:
+    """Of two records of one line (it was executed twice) the one that tells of a fault."""
+    if known is None:
+        return line
+    return min(known, line, key=lambda x: (_WORST_FIRST.index(x.status), not x.computes))
+
+
+def _listing(file: str, lines: list[AuditLine], culprit: Culprit | None) -> Listing:
+    lines.sort(key=lambda line: line.number)
+    texts = [line.code.expandtabs(4).rstrip() for line in lines]
+    margin = min((len(t) - len(t.lstrip()) for t in texts if t.strip()), default=0)
+    shown = []
+    for line, text in zip(lines, texts, strict=True):
+        ours = culprit is not None and _is_at(culprit, line)
+        span = _span(line.code, text, margin, culprit) if ours and culprit is not None else None
+        code = text[margin:]
+        if span is not None:  # escapes are longer than what they stand for
+            span = len(printable(code[: span[0]])), len(printable(code[: span[1]]))
+        shown.append(
+            Line(
+                number=line.number,
+                status="wrong" if ours and not _is_missing(culprit) else line.status,
+                code=printable(code)[:_LONGEST],
+                computes=printable(line.computes) or _because(line, culprit),
+                underlined=span,
+                culprit=ours,
+            )
+        )
+    return Listing(short_file(file), tuple(shown))
+
+
+def _because(line: AuditLine, culprit: Culprit | None) -> str:
+    if line.status != "follows" or culprit is None:
+        return ""
+    return f"wrong because of line {culprit.line}"
+
+
+def _is_missing(culprit: Culprit | None) -> bool:
+    return culprit is not None and culprit.missing
+
+
+def _span(raw: str, text: str, margin: int, culprit: Culprit) -> tuple[int, int] | None:
+    """Where the expression at fault stands in the shown code.
+
+    The columns count from the line's beginning in its file, the line's text may have lost its
+    indentation: the expression itself decides.
+    """
+    expression = culprit.code.splitlines()[0].strip() if culprit.code.strip() else ""
+    start, end = culprit.columns or (0, 0)
+    if not expression or raw[start:end] != culprit.code:
+        if text.count(expression) != 1 or not expression:
+            return 0, max(1, len(text) - margin)
+        start = text.index(expression)
+        end = start + len(expression)
+    else:
+        start, end = (len(raw[:column].expandtabs(4)) for column in (start, end))
+    return max(0, start - margin), max(1, end - margin)
