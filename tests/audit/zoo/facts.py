@@ -11,6 +11,7 @@ SHAPE = ("shape", "shapes")
 AXIS = ("axis", "axes", "shape")
 ABSENT = (
     "missing", "not returned", "not in", "0 times", "lacks", "left out", "absent", "no gradient",
+    "at all",
 )  # fmt: skip
 #: The sum over samples is to be divided by their number.
 DIVIDED = ("divided", "divide", "division", "divides", "/ N", "/ n", "/ m", "1/N", "mean")

@@ -169,7 +169,7 @@ STYLES = (
         "gathered_by_labels",
         (
             f"{_ONE_HOT}\n{_DSCORES}",
-            "dscores = probs / N\nnp.subtract.at(dscores, (np.arange(N), y), 1 / N)",
+            "dscores = probs / N\nnp.add.at(dscores, (np.arange(N), y), -1 / N)",
         ),
     ),
     _toy(
