@@ -17,6 +17,9 @@ from .tensor import Parameter, Tensor
 
 if TYPE_CHECKING:
     from . import datasets as datasets
+    from .check.audit import Audit as Audit
+    from .check.audit import assert_gradients as assert_gradients
+    from .check.audit import audit as audit
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
     from .emit.numpy_source import derive as derive
@@ -26,10 +29,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Audit",
     "Graph",
     "Parameter",
     "Tensor",
     "TinygradError",
+    "assert_gradients",
+    "audit",
     "compare",
     "compile",
     "cross_entropy",
@@ -59,6 +65,9 @@ __all__ = [
 _LATER = {
     "Graph": "graph",
     "trace": "graph",
+    "Audit": "check.audit",
+    "assert_gradients": "check.audit",
+    "audit": "check.audit",
     "compare": "check",
     "gradcheck": "check",
     "datasets": "datasets",

@@ -1,0 +1,199 @@
+"""The audit: run, judge, locate, explain.
+
+Imports: all of this folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...errors import GradientError
+from ...node import Node
+from ...provenance import Place
+from .draws import Draw, draws
+from .locate import locate
+from .matching import Candidates, Labels
+from .observe import Observation, where
+from .result import Audit, AuditLine, AuditRow, Culprit
+from .suspect import Suspect
+from .truth import Run, rows, same_in
+
+
+def audit(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Audit:
+    """Check gradients written by hand, and find the line that is wrong.
+
+    ``f`` is run as it is, with tensors in the place of its arrays, so that every step is recorded.
+    It gets copies: neither the arguments nor the object of a method are changed.
+
+    Args:
+        f: computes a loss and its gradients by hand, and returns ``(loss, grads)``, the gradients
+            in a dict named like the parameters. Either a function whose first argument is the dict
+            of parameters, or a bound method of an object with such a dict as ``params``.
+        args: its arguments.
+        kwargs: its keyword arguments.
+
+    Returns:
+        A verdict for each parameter (``.ok``, ``.rows``), and the line to mend (``.culprit``); it
+        prints as a report.
+
+    Raises:
+        DtypeError: no parameters are found, or they are not floating-point.
+        DataError: ``f`` returns something else than ``(loss, grads)``, or the data is not finite.
+        GradientError: it is not known how the returned loss was computed.
+
+    Example:
+        >>> import numpy as np
+        >>> def loss(params, x):
+        ...     w = params["w"]
+        ...     return np.sum((x * w) ** 2), {"w": 2 * x * w}
+        >>> report = audit(loss, {"w": np.array([1.0, 2.0])}, np.array([3.0, 4.0]))
+        >>> report.ok, report.rows[0].verdict
+        (False, 'wrong')
+    """
+    run = Run(f, args, kwargs)
+    observation = run.observe()
+    own, *others = draws(observation)
+    verdicts, notes = rows(run, observation, own, tuple(others))
+    wrong = [r.parameter for r in verdicts if not r.ok and r.parameter in observation.params]
+    right = [r.parameter for r in verdicts if r.ok]
+    used = _telling(observation, own, others, wrong)
+    labels = Labels(Candidates(observation, used))
+    suspect = locate(observation, used, wrong, right, labels) if wrong else None
+    culprit = None
+    if suspect is not None:
+        culprit, more = _culprit(observation, suspect, verdicts)
+        notes = (*notes, *more)
+    return Audit(
+        name=observation.name,
+        loss=float(np.reshape(observation.loss.value, ())),
+        rows=verdicts,
+        lines=_lines(observation, labels, culprit, suspect),
+        culprit=culprit,
+        notes=notes,
+    )
+
+
+def assert_gradients(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Raise if gradients written by hand are wrong; the message is the audit's report.
+
+    Args:
+        f: as for :func:`audit`, like the rest.
+        args: its arguments.
+        kwargs: its keyword arguments.
+
+    Raises:
+        GradientError: a gradient is wrong, missing, or of the wrong shape.
+    """
+    found = audit(f, *args, **kwargs)
+    if not found.ok:
+        raise GradientError(str(found))
+
+
+def _telling(
+    observation: Observation, own: Draw, others: Sequence[Draw], wrong: Sequence[str]
+) -> tuple[Draw, ...]:
+    """The draws to look for the fault in: beside the user's point, if the fault shows there."""
+    if len(others) >= 2 and all(not same_in(observation, d, n) for d in others for n in wrong):
+        return tuple(others)
+    return (own, *others)
+
+
+# --- the culprit ----------------------------------------------------------------------------------
+
+
+def _culprit(
+    observation: Observation, suspect: Suspect, verdicts: tuple[AuditRow, ...]
+) -> tuple[Culprit | None, tuple[str, ...]]:
+    """The line to mend in words, and notes."""
+    try:
+        from . import mistakes
+    except ImportError:
+        found = None
+    else:
+        found = mistakes.explain(observation, suspect, verdicts)
+    node = getattr(found, "node", None) or suspect.node
+    place = where(node)
+    if place is None:
+        return None, ("the source of the wrong step is not known",)
+    return (
+        Culprit(
+            file=place.file,
+            line=getattr(found, "line", None) or place.line,
+            code=place.expression or place.source_line.strip(),
+            columns=_columns(place),
+            explanation=getattr(found, "explanation", "") or in_words(observation, suspect),
+            exact=bool(getattr(found, "exact", False)),
+            correction=getattr(found, "correction", "") or "",
+            missing=bool(getattr(found, "missing", suspect.kind == "missing")),
+        ),
+        (),
+    )
+
+
+def _columns(place: Place) -> tuple[int, int] | None:
+    if not place.expression:
+        return None
+    end = place.end_column if place.end_line == place.line else len(place.source_line)
+    return place.column, end
+
+
+def in_words(observation: Observation, suspect: Suspect) -> str:
+    """What is known of a suspect, where no mistake is recognised."""
+    expected = suspect.expected.text(observation) if suspect.expected is not None else ""
+    if suspect.kind == "missing" and suspect.computes is not None:
+        return (
+            f"this is {suspect.computes.text(observation)}; the step from it to {expected} is "
+            "missing after it"
+        )
+    if not expected:
+        return "the code first differs here"
+    if suspect.factor is not None and suspect.factor != 1.0:
+        return (
+            f"first differs here: expected {expected}, and this is {suspect.factor:.6g} times that"
+        )
+    return f"first differs here: expected {expected}"
+
+
+# --- the lines ------------------------------------------------------------------------------------
+
+
+def _lines(
+    observation: Observation, labels: Labels, culprit: Culprit | None, suspect: Suspect | None
+) -> tuple[AuditLine, ...]:
+    """The user's lines in the order of execution, each once, with what it computes."""
+    found: dict[tuple[str, int], AuditLine] = {}
+    spoilt, backward = _spoilt(observation, suspect), set(observation.backward)
+    for node in observation.nodes:
+        forward = node in observation.forward
+        place = where(node)
+        if place is None or not place.line or not (forward or node in backward):
+            continue
+        key = (place.file, place.line)
+        status, computes = "forward", ""
+        label = labels.found.get(node)
+        if not forward:
+            status = "right" if labels.is_right(node) else "unknown"
+            status = "follows" if node in spoilt and status == "unknown" else status
+            is_value = label is not None and label.kind not in ("forward", "local")
+            computes = label.text(observation) if label is not None and is_value else ""
+        if culprit is not None and key == (culprit.file, culprit.line) and not forward:
+            status = "right" if culprit.missing else "wrong"
+        old = found.get(key)
+        if old is not None and old.status == "forward" and forward:
+            continue
+        found[key] = AuditLine(place.file, place.line, place.source_line.strip(), computes, status)
+    return tuple(found.values())
+
+
+def _spoilt(observation: Observation, suspect: Suspect | None) -> set[Node]:
+    """The steps after the one at fault."""
+    if suspect is None:
+        return set()
+    seen = set(suspect.nodes)
+    for node in observation.backward:
+        if any(p in seen for p in node.inputs):
+            seen.add(node)
+    return seen

@@ -1,0 +1,173 @@
+"""Trying a repair: another value in the place of a step, and the gradients that come of it.
+
+The steps after it are computed again, as they were recorded. If the wrong gradients become right,
+and the right ones stay so, the step is where to look, and the value is what it should have been.
+Imports: draws, observe, replay, truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...node import Node
+from .draws import Draw
+from .matching import nice
+from .observe import Observation
+from .replay import replay
+
+#: Relative difference that is still agreement.
+_SAME = 1e-8
+
+#: What is put in the place of each node, for one draw.
+Change = dict[Node, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a repair does.
+
+    Attributes:
+        mended: the parameters whose gradients become right.
+        factor: what the change was multiplied by for that.
+    """
+
+    mended: frozenset[str]
+    factor: float = 1.0
+
+
+class Repairs:
+    """The wrong gradients of an observation, and what would mend them.
+
+    Args:
+        observation: the run.
+        draws: the draws in which a repair must work.
+        wrong: the names of the wrong gradients.
+        right: those of the right ones, which must stay so.
+    """
+
+    def __init__(
+        self,
+        observation: Observation,
+        draws: Sequence[Draw],
+        wrong: Iterable[str],
+        right: Iterable[str],
+    ) -> None:
+        self.draws = draws
+        self.roots = {n: g for n, g in observation.grads.items() if isinstance(g, Node)}
+        self.wrong = [n for n in wrong if n in self.roots]
+        self.right = [n for n in right if n in self.roots]
+        self.backward = observation.backward
+        self.position = {node: i for i, node in enumerate(observation.backward)}
+        self.truth = [
+            {n: d.gradient(observation, n) for n in (*self.wrong, *self.right)} for d in draws
+        ]
+        self.users: dict[Node, list[Node]] = {}
+        for node in observation.backward:
+            for parent in set(node.inputs):
+                if isinstance(parent, Node):
+                    self.users.setdefault(parent, []).append(node)
+        self._after: dict[frozenset[Node], list[Node]] = {}
+
+    def after(self, nodes: Iterable[Node]) -> list[Node]:
+        """All that is computed from the nodes, in the order of execution, without these."""
+        key = frozenset(nodes)
+        if key not in self._after:
+            seen, stack = set(key), list(key)
+            while stack:
+                for user in self.users.get(stack.pop(), ()):
+                    if user not in seen:
+                        seen.add(user)
+                        stack.append(user)
+            found = [n for n in seen if n in self.position and n not in key]
+            self._after[key] = sorted(found, key=self.position.__getitem__)
+        return self._after[key]
+
+    def touched(self, nodes: Iterable[Node]) -> set[str]:
+        """The wrong gradients that depend on the nodes."""
+        reached = {*nodes, *self.after(nodes)}
+        return {name for name in self.wrong if self.roots[name] in reached}
+
+    def gradients(self, i: int, change: Change, names: Iterable[str]) -> dict[str, Any] | None:
+        """The hand-written gradients in draw i after a change; None if it cannot be computed."""
+        after = self.after(change)
+        values = dict(self.draws[i].values)
+        for node in after:
+            del values[node]
+        values.update(change)
+        try:
+            with np.errstate(all="ignore"):
+                replay(after, values)
+        except (ArithmeticError, ValueError, TypeError, IndexError):
+            return None
+        return {n: values[self.roots[n]] for n in names if self.roots[n] in values}
+
+    def attempt(self, changes: Sequence[Change], scale: bool = True) -> Outcome | None:
+        """Try a change, one for each draw, also multiplied by a factor; None if nothing mends.
+
+        A gradient that was right and is not any more makes it None as well.
+        """
+        touched = self.touched(changes[0])
+        if not touched:
+            return None
+        outcome = self._outcome(changes, 1.0, touched)
+        if outcome is not None or not scale:
+            return outcome
+        factor = self._fitted(changes[0], touched)
+        return None if factor is None else self._outcome(changes, factor, touched)
+
+    def _outcome(
+        self, changes: Sequence[Change], factor: float, touched: set[str]
+    ) -> Outcome | None:
+        mended = set(touched)
+        for i, change in enumerate(changes):
+            scaled = {n: _times(v, factor) for n, v in change.items()}
+            found = self.gradients(i, scaled, (*touched, *self.right))
+            if found is None:
+                return None
+            mended = {n for n in mended if same(found.get(n), self.truth[i][n])}
+            broken = any(n in found and not same(found[n], self.truth[i][n]) for n in self.right)
+            if broken or not mended:
+                return None
+        return Outcome(frozenset(mended), factor)
+
+    def _fitted(self, change: Change, touched: set[str]) -> float | None:
+        """The factor with which a change mends the gradients in the first draw, if there is one.
+
+        Hand-written gradients depend linearly on each of their steps, so two trials tell.
+        """
+        if any(np.size(v) == 1 or v.dtype == bool for v in change.values()):
+            return None
+        twice = {n: _times(v, 2.0) for n, v in change.items()}
+        one, two = (self.gradients(0, c, touched) for c in (change, twice))
+        if one is None or two is None:
+            return None
+        for name in sorted(touched):
+            truth = self.truth[0][name]
+            if np.shape(one[name]) != np.shape(truth):
+                continue
+            slope = np.ravel(two[name] - one[name])
+            gap = np.ravel(truth - one[name])
+            size = float(slope @ slope)
+            if not size or not np.isfinite(size):
+                continue
+            step = float(gap @ slope) / size
+            if np.linalg.norm(gap - step * slope) <= 1e-7 * np.linalg.norm(gap):
+                factor = nice(1 + step)
+                return factor if abs(factor) > 1e-6 else None
+        return None
+
+
+def _times(value: Any, factor: float) -> Any:
+    return value if factor == 1.0 else value * factor
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two gradients are the same, to rounding."""
+    if a is None or np.shape(a) != np.shape(b):
+        return False
+    bound = _SAME * max(float(np.max(np.abs(b), initial=0)), 1e-12)
+    return bool(np.all(np.abs(np.asarray(a) - b) <= bound))
