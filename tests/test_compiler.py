@@ -354,3 +354,15 @@ def test_the_arrays_of_a_call_are_not_kept(backend: str) -> None:
     f(x)
     del x
     assert alive() is None
+
+
+@backends
+@pytest.mark.parametrize("loss", [tg.cross_entropy, tg.hinge_loss])
+def test_labels_are_checked_also_where_only_the_gradient_is_left(loss: Any, backend: str) -> None:
+    run = tg.compile(tg.grad(loss), backend=backend)
+    scores = np.random.RandomState(0).randn(4, 3)
+    y = np.array([0, 1, 2, 1])
+    np.testing.assert_allclose(run(scores, y), tg.grad(loss)(scores, y), rtol=1e-12)
+    for bad in (-1, 3):
+        with pytest.raises(LabelError):
+            run(scores, np.array([0, 1, bad, 1]))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError, LabelError, ShapeError
-from .node import underline_frame, user_frame
+from .node import MODE, underline_frame, user_frame
 from .recording import record
 from .rules import neural
 from .rules.neural import pick
@@ -115,7 +115,12 @@ def _checked(scores: Any, labels: Any) -> tuple[Any, Any]:
             f"labels must be in 0..{classes - 1} for {classes} classes; labels[{at}] is {y[at]}\n"
             f"{_place()}"
         )
-    return scores, labels if isinstance(labels, Tensor) else y
+    if not isinstance(labels, Tensor):
+        return scores, y
+    tape = MODE.get().tape
+    if tape is not None and labels._node is not None:  # to be checked in every run
+        tape.labels[labels._node] = min(classes, tape.labels.get(labels._node, classes))
+    return scores, labels
 
 
 def _place() -> str:

@@ -185,9 +185,10 @@ class Tape:
         backward: for each node that a derivative inside the program passed: the node, its gradient,
             and how many operations there were when its own rules began to run; None as the node
             where such a walk ends.
+        labels: nodes that were found to hold labels, each with the number of classes.
     """
 
-    __slots__ = ("asked", "backward", "inputs", "nodes")
+    __slots__ = ("asked", "backward", "inputs", "labels", "nodes")
 
     def __init__(
         self, inputs: Iterable[Node] = (), asked: Callable[[Node, str], None] | None = None
@@ -196,6 +197,7 @@ class Tape:
         self.nodes: list[Node] = []
         self.inputs = frozenset(inputs)
         self.backward: list[tuple[Node | None, Any, int]] = []
+        self.labels: dict[Node, int] = {}
 
     def passed(self, node: Node | None, gradient: Any = None) -> None:
         """Note that the backward walk comes to ``node`` with its gradient, a tensor; or ends."""

@@ -55,7 +55,7 @@ def labels_to_check(graph: Graph) -> dict[Node, int]:
     0, 1, ..., C-1 and used as an index (as the hinge loss does). Constants are not here: they were
     checked when they were recorded.
     """
-    found: dict[Node, int] = {}
+    found: dict[Node, int] = dict(graph.labels)
     compared: dict[Node, int] = {}
     for node in graph.nodes:
         if node.function is cross_entropy and isinstance(node.inputs[1], Node):

@@ -19,8 +19,7 @@ from ..weak import WEAK, WeakFloat, WeakInt, plain
 from .build import infer
 from .graph import Constant, Graph, compute
 from .names import RESERVED
-from .text import call_of
-from .text import type_of
+from .text import call_of, type_of
 
 _INDEXING = (getitem, setitem, scatter_add)
 

@@ -42,6 +42,7 @@ def gradient(graph: Graph, wrt: Any = 0) -> Graph:
         structure=(0, order),
         arguments=graph.arguments,
         parameters=graph.parameters,
+        labels=graph.labels,
         origin={**graph.origin, **backward.origin},
     )
 

@@ -42,6 +42,8 @@ class Graph:
         arguments: the structure of the traced function's arguments, with the index of an input or a
             :class:`Constant` at each leaf; None if only the inputs are known.
         parameters: what the function calls its arguments; empty if that is not known.
+        labels: inputs that hold class labels, each with the number of classes: what a loss checks
+            has to be checked also where only the loss's gradient is left.
         updates: what the program writes into its arguments: pairs of an input and the node whose
             value it has in the end.
         origin: for each node that belongs to a derivative, the node whose rule made it.
@@ -57,6 +59,7 @@ class Graph:
     structure: Any = 0
     arguments: Any = None
     parameters: tuple[str, ...] = ()
+    labels: dict[Node, int] = field(default_factory=dict, repr=False)
     updates: tuple[tuple[Node, Node], ...] = ()
     origin: dict[Node, Node] = field(default_factory=dict, repr=False)
     function: Any = field(default=None, repr=False)

@@ -103,6 +103,7 @@ def _trace(f: Callable[..., Any], args: tuple[Any, ...], constants: set[int]) ->
         structure=structure,
         arguments=tree.fill(args, iter(slots)),
         parameters=tuple(parameters),
+        labels={node: tape.labels[node] for node in inputs if node in tape.labels},
         updates=updates,
         origin=backward.origin,
         function=f,
