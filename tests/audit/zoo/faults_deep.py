@@ -308,6 +308,7 @@ BATCH_NORM = (
         "batch_norm",
         "dh = dhmu + 1.0 / N * dmu",
         "dh = dhmu + dmu",
+        at=("dh = dhmu + dmu", "dmu = -np.sum(dhmu, axis=0)"),
         wrong="W1",
         facts=((*DIVIDED, "6 times"), COUNT),
     ),

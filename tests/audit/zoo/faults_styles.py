@@ -146,6 +146,7 @@ SAMPLE_LOOPS = (
         "sample_loops",
         "dW1 = dW1 / N + reg * W1",
         "dW1 = dW1 + reg * W1",
+        at=("dW1 = dW1 + reg * W1", "dW1 += np.outer(X[i], dh)"),
         wrong="W1",
         facts=(DIVIDED, COUNT),
     ),
