@@ -1,0 +1,190 @@
+"""What of the forward pass a backward pass is made of: elementwise derivatives, values, indices.
+
+Imports: mistakes_trial, replay, words; node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...node import Node
+from ...rules.indexing import getitem
+from ...rules.registry import RULES
+from .mistakes_trial import Trial, same, sites
+from .replay import Values, adjoint
+from .words import Words, wrapped
+
+#: How many steps an elementwise derivative goes over at most.
+_FAR = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Local:
+    """The elementwise derivative of one forward value with respect to another.
+
+    Attributes:
+        outputs, inputs: the values, execution by execution.
+        regions: the operations in between, execution by execution.
+    """
+
+    outputs: tuple[Node, ...]
+    inputs: tuple[Node, ...]
+    regions: tuple[tuple[Node, ...], ...]
+
+    def value(self, trial: Trial, k: int, draw: int) -> Any:
+        """The derivative of an execution, in a draw."""
+        memo = _memo(trial)
+        found = memo.get((self, k, draw))
+        if found is None:
+            values = Values((), trial.values[draw])
+            cotangents, _ = adjoint(self.outputs[k], self.regions[k], values)
+            found = memo[self, k, draw] = cotangents.get(self.inputs[k])
+        return found
+
+    def text(self, trial: Trial, words: Words, near: Node | None = None) -> str:
+        """The derivative as an expression of the user's names; empty if it is none of the usual."""
+        d = self.value(trial, 0, 0)
+        a, z = (trial.values[0].get(n, n.value) for n in (self.outputs[0], self.inputs[0]))
+        A, Z = (words.name(n, near) for n in (self.outputs[0], self.inputs[0]))
+        A, Z = wrapped(A), wrapped(Z)
+        usual = (
+            (lambda: z > 0, f"({Z} > 0)"),
+            (lambda: a * (1 - a), f"{A} * (1 - {A})"),
+            (lambda: 1 - a**2, f"(1 - {A}**2)"),
+            (lambda: np.sign(z), f"np.sign({Z})"),
+            (lambda: a, A),
+            (lambda: 2 * z, f"2 * {Z}"),
+            (lambda: 1 / z, f"(1 / {Z})"),
+            (lambda: 0.5 / a, f"(0.5 / {A})"),
+        )
+        with np.errstate(all="ignore"):
+            for make, text in usual:
+                if same(np.asarray(make(), dtype=float), d):
+                    return text
+        node = self.outputs[0]
+        if node.function is np.max:
+            return f"({Z} == {A})"
+        if len(self.regions[0]) <= 2:
+            for step in self.regions[0]:
+                if step.function is np.multiply:
+                    i = 1 if step.inputs[0] is self.inputs[0] else 0
+                    if same(_argument(trial, step, i), d) or np.ndim(d):
+                        return wrapped(words.used(step, i))
+        return ""
+
+    def is_mask(self, trial: Trial) -> bool:
+        """Whether it is 0 or 1 everywhere."""
+        d = np.asarray(self.value(trial, 0, 0))
+        return bool(np.isin(d, (0, 1)).all()) and bool((d == 0).any())
+
+
+def _argument(trial: Trial, node: Node, i: int) -> Any:
+    parent = node.inputs[i]
+    return trial.values[0].get(parent, parent.value) if parent is not None else node.arguments[i]
+
+
+def _memo(trial: Trial) -> dict[Any, Any]:
+    return trial.__dict__.setdefault("_locals", {})
+
+
+def locals_of(trial: Trial) -> list[Local]:
+    """The elementwise derivatives between forward values that are near one another."""
+    found = trial.__dict__.get("_local_list")
+    if found is None:
+        forward = [n for n in trial.observation.nodes if n in trial.observation.forward]
+        found = [x for site in sites(forward) for x in _from(trial, site)]
+        found.sort(key=lambda x: len(x.regions[0]))
+        trial.__dict__["_local_list"] = found
+    return list(found)
+
+
+def _from(trial: Trial, site: tuple[Node, ...]) -> Iterator[Local]:
+    """The derivatives of a site's value with respect to what it was elementwise computed from."""
+    if not site[0].requires_grad or site[0].function not in RULES:
+        return
+    if not np.ndim(site[0].value) and site[0].function not in (np.max, np.min):
+        return
+    regions = [tuple(_region(n)) for n in site]
+    length = len(regions[0])
+    if not length or any(len(r) != length for r in regions):
+        return
+    for depth in range(length):
+        inner = regions[0][depth:]
+        for i, parent in enumerate(inner[0].inputs):
+            if not _carries(parent) or parent in inner[0].inputs[:i]:
+                continue
+            parents = tuple(r[depth].inputs[i] for r in regions)
+            chains = tuple(r[depth:] for r in regions)
+            local = Local(site, parents, chains)
+            d = local.value(trial, 0, 0)
+            if d is None or same(d, np.broadcast_to(np.ravel(d)[:1], np.shape(d))):
+                continue  # a constant: that is a factor's business
+            yield local
+
+
+def _region(node: Node) -> list[Node]:
+    """The elementwise operations of one shape that a value comes from, in order of execution."""
+    if node.function in (np.max, np.min):
+        return [node]
+    shape = np.shape(node.value)
+    found: dict[Node, None] = {}
+    frontier = [node]
+    for _ in range(_FAR):
+        new = [n for n in frontier if _elementwise(n, shape) and n not in found]
+        found.update(dict.fromkeys(new))
+        frontier = [p for n in new for p in n.inputs if _carries(p)]
+    return sorted(found, key=lambda n: n.order)
+
+
+def _elementwise(node: Node, shape: tuple[int, ...]) -> bool:
+    f = node.function
+    name = getattr(f, "__name__", "")
+    return (
+        (isinstance(f, np.ufunc) and f is not np.matmul and f in RULES)
+        or name in ("relu", "sigmoid", "where")
+    ) and np.shape(node.value) == shape
+
+
+def _carries(parent: Any) -> bool:
+    return isinstance(parent, Node) and parent.requires_grad
+
+
+def picks(trial: Trial) -> list[tuple[Node, ...]]:
+    """The forward pass's picks by index, ``probs[range(N), y]``, by expression."""
+    forward = [n for n in trial.observation.nodes if n in trial.observation.forward]
+    found = [n for n in forward if n.function is getitem and n.requires_grad and _uneven(n)]
+    return [site for site in sites(found)]
+
+
+def _uneven(node: Node) -> bool:
+    """Whether an index holds numbers, and not only slices."""
+    return any(
+        isinstance(i, (int, np.integer)) or getattr(i, "ndim", 0) for i in node.arguments[1:]
+    )
+
+
+def pairings(trial: Trial, mine: tuple[Node, ...], others: tuple[Node, ...]) -> Iterable[Any]:
+    """Which execution of another operation belongs to each execution of this one.
+
+    The same one for all; in the same order; in the opposite one, as a backward pass goes; the last
+    one before it.
+    """
+    n, m = len(mine), len(others)
+    ways: list[tuple[int, ...]] = []
+    if m == 1:
+        ways.append((0,) * n)
+    else:
+        if m >= n:
+            ways += [tuple(range(n)), tuple(m - 1 - i for i in range(n))]
+            ways.append(tuple(n - 1 - i for i in range(n)))
+        at = [trial.index.get(o, -1) for o in others]
+        recent = [sum(a < trial.index[x] for a in at) - 1 for x in mine]
+        if min(recent) >= 0:
+            ways.append(tuple(recent))
+        if n == 1:
+            ways += [(0,), (m - 1,)]
+    return dict.fromkeys(ways)

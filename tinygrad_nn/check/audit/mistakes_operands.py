@@ -1,0 +1,484 @@
+"""Changes of what an operation is applied to: another value, a transpose, an index, a derivative.
+
+Imports: mistakes_edits, mistakes_forward, mistakes_trial, mistakes_words, words; node, rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...node import Node
+from ...rules.indexing import getitem, setitem
+from .mistakes_edits import Site
+from .mistakes_forward import locals_of, pairings, picks
+from .mistakes_trial import Edit, Env, Trial, perform, sites
+from .mistakes_words import Saying, Speaker, ratio
+from .observe import where
+from .words import corrected, line, operands, squeeze, with_operand, wrapped
+
+_PRODUCTS = (np.matmul, np.dot, np.outer)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A value that may belong in another's place.
+
+    Attributes:
+        nodes: it, execution by execution.
+        used: where the forward pass uses it so, if that is what it is: (consumer, argument).
+    """
+
+    nodes: Site
+    used: tuple[Node, int] | None = None
+
+    def text(self, speaker: Speaker, near: Node) -> str:
+        """What it is called."""
+        words = speaker.words
+        name = words.name(self.nodes[0], near)
+        if self.used is not None:
+            told = words.used(*self.used)
+            return told if len(self.nodes) > 1 or not name.isidentifier() else name
+        return name
+
+
+def operand_edits(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """The changes of one operation's arguments, by the entries below."""
+    for table in TABLE:
+        yield from table(speaker, site)
+
+
+# --- another value --------------------------------------------------------------------------------
+
+
+def sources(trial: Trial) -> list[Source]:
+    """All values of the program by expression, and all arguments of forward operations."""
+    found = trial.__dict__.get("_sources")
+    if found is None:
+        seen = trial.observation
+        leaves = [*seen.params.values(), *seen.inputs.values()]
+        found = [Source((leaf,)) for leaf in leaves]
+        found += [Source(site) for site in sites(seen.nodes)]
+        known = {source.nodes for source in found}
+        for site in sites(n for n in seen.nodes if n in seen.forward):
+            for i in range(len(site[0].inputs)):
+                used = tuple(n.inputs[i] for n in site if i < len(n.inputs))
+                if all(isinstance(n, Node) for n in used) and used not in known:
+                    known.add(used)
+                    found.append(Source(used, (site[0], i)))
+        trial.__dict__["_sources"] = found
+    return list(found)
+
+
+def other_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """One argument replaced by another value of its shape, or by the transpose of one."""
+    trial, node = speaker.trial, site[0]
+    below = set(trial.below(site))
+    for i, old in enumerate(node.inputs):
+        given = node.arguments[i]
+        if not isinstance(old, Node) and not _is_value(given, node, i):
+            continue
+        shape = np.shape(old.value if isinstance(old, Node) else given)
+        if node.function in (getitem, setitem) and i > 1:
+            continue
+        for source in sources(trial):
+            for turned in (False, True):
+                first = np.shape(source.nodes[0].value)
+                ndim = len(first)
+                if turned and ndim != 2:
+                    continue
+                if not _may_stand(node, i, shape, first[::-1] if turned else first):
+                    if len(source.nodes) == 1:
+                        continue
+                yield from _swaps(speaker, site, i, source, turned, below)
+
+
+def _is_value(given: Any, node: Node, i: int) -> bool:
+    """Whether a constant argument is a value, and no index, axis or shape."""
+    if node.function in (getitem, setitem):
+        return i == 1 and node.function is setitem
+    return isinstance(given, (int, float, np.ndarray, np.generic)) and isinstance(
+        node.function, np.ufunc
+    )
+
+
+def _may_stand(node: Node, i: int, old: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Whether a value of another shape may be meant in an argument's place."""
+    if old == new:
+        return True
+    if node.function in _PRODUCTS:
+        return len(new) == len(old)
+    if isinstance(node.function, np.ufunc) and len(node.inputs) == 2:
+        try:
+            other = np.shape(node.arguments[1 - i])
+            return np.broadcast_shapes(new, other) == np.shape(node.value)
+        except ValueError:
+            return False
+    return False
+
+
+def _swaps(
+    speaker: Speaker, site: Site, i: int, source: Source, turned: bool, below: set[Node]
+) -> Iterator[Edit]:
+    trial = speaker.trial
+    for pairing in pairings(trial, site, source.nodes):
+        try:
+            new = tuple(source.nodes[k] for k in pairing)
+        except IndexError:
+            continue
+        if not turned and all(a is n.inputs[i] for a, n in zip(new, site, strict=True)):
+            continue
+        if any(n in below for n in new):
+            continue
+
+        def apply(n: Node, j: int, env: Env, new: Any = new) -> Any:
+            args = env.arguments(n)
+            args[i] = np.transpose(env[new[j]]) if turned else env[new[j]]
+            return perform(n, args)
+
+        def say(new: Any = new) -> Saying:
+            return _say_swap(speaker, site[0], i, new[0], source, turned)
+
+        cost = 1.4 + 0.1 * turned + 0.05 * (source.used is not None)
+        named = source.text(speaker, site[0])
+        cost += 0.1 * (not named.replace(".", "").replace("_", "").isalnum())
+        yield Edit(site, apply, cost, say)
+
+
+def _say_swap(
+    speaker: Speaker, node: Node, i: int, new: Node, source: Source, turned: bool
+) -> Saying:
+    words, trial = speaker.words, speaker.trial
+    old = node.inputs[i]
+    was = words.used(node, i)
+    to = source.text(speaker, node) if source.used else words.name(new, node)
+    if turned:
+        to = to[:-2] if to.endswith(".T") else f"{wrapped(to)}.T"
+    values = trial.values[0]
+    before = values.get(old, old.value) if isinstance(old, Node) else node.arguments[i]
+    after = values.get(new, new.value)
+    after = np.transpose(after) if turned else after
+    correction = corrected(node, with_operand(node, i, to))
+    if isinstance(old, Node) and turned and (old is new or _base(old) is new):
+        text = f"`{was}` is to be transposed: `{to}`"
+    elif was == to or (isinstance(old, Node) and _later(trial, old, new, node)):
+        change = words.at(new)
+        when = "before" if trial.index.get(new, -1) > trial.index.get(node, -1) else "without"
+        text = f"`{was}` is used {when} the change by {change}"
+        correction = ""
+    else:
+        text = f"`{was}` stands where `{to}` belongs"
+    between = speaker.relation(before, after)
+    if between:
+        text += f": {between}"
+    purpose = _purpose(speaker, node, i, after)
+    return Saying(text + (f" ({purpose})" if purpose else ""), correction, node)
+
+
+def _base(node: Node) -> Node:
+    """What a transpose is the transpose of."""
+    parent = node.inputs[0] if node.function is np.transpose else None
+    return parent if isinstance(parent, Node) else node
+
+
+def _later(trial: Trial, old: Node, new: Node, node: Node) -> bool:
+    """Whether two values are the same variable before and after it was changed in place."""
+    a, b = (where(n) for n in (old, new))
+    name = b.name if b is not None else None
+    return name is not None and a is not None and a.name == name and new in trial.below((old,))
+
+
+def _purpose(speaker: Speaker, node: Node, i: int, after: Any) -> str:
+    """What the operation's value should be, by the forward pass."""
+    env = Env(speaker.trial, 0)
+    args = env.arguments(node)
+    args[i] = after
+    try:
+        with np.errstate(all="ignore"):
+            value = perform(node, args)
+    except Exception:  # noqa: BLE001, RUF100 (then there is nothing to say)
+        return ""
+    return speaker.purpose(value)
+
+
+# --- a derivative in its place --------------------------------------------------------------------
+
+
+def local_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """One argument replaced by an elementwise derivative of the forward pass."""
+    node, trial = site[0], speaker.trial
+    if not (isinstance(node.function, np.ufunc) or node.function is np.where):
+        return
+    for i in range(len(node.inputs)):
+        other = np.shape(node.arguments[1 - i]) if len(node.inputs) == 2 else ()
+        for local in locals_of(trial):
+            shape = np.shape(local.inputs[0].value)
+            if shape != np.shape(node.value) and shape != other:
+                continue
+            for pairing in pairings(trial, site, local.outputs):
+
+                def apply(n: Node, j: int, env: Env, i: int = i, x: Any = (local, pairing)) -> Any:
+                    args = env.arguments(n)
+                    d = x[0].value(env.trial, x[1][j], env.number)
+                    args[i] = d != 0 if n.function is np.where and i == 0 else d
+                    return perform(n, args)
+
+                def say(i: int = i, local: Any = local) -> Saying:
+                    return _say_local(speaker, node, i, local)
+
+                yield Edit(site, apply, 1.7 + 0.02 * len(local.regions[0]), say)
+
+
+def _say_local(speaker: Speaker, node: Node, i: int, local: Any) -> Saying:
+    words = speaker.words
+    was = words.used(node, i)
+    d = local.text(speaker.trial, words, node)
+    bare = d[1:-1] if d.startswith("(") and d.endswith(")") and d.count("(") == 1 else d
+    what = speaker.derivative(local)
+    text = f"`{was}` stands where {what} belongs" + (f", {bare}" if d else "")
+    with np.errstate(all="ignore"):
+        value = Env(speaker.trial, 0).arguments(node)[i]
+    if not np.all(np.isfinite(value)):
+        text += f"; `{was}` is not finite (NaN or infinite) here"
+    return Saying(text, corrected(node, with_operand(node, i, d)) if d else "", node)
+
+
+def cotangent_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """One argument replaced by a derivative of the loss that the user's code does not have."""
+    node, trial = site[0], speaker.trial
+    seen = trial.observation
+    forward = [n for n in seen.nodes if n in seen.forward and n in trial.draws[0].cotangents]
+    for i, old in enumerate(node.inputs):
+        shape = np.shape(old.value if isinstance(old, Node) else node.arguments[i])
+        if not _is_value(0.0 if isinstance(old, Node) else node.arguments[i], node, i) and (
+            not isinstance(old, Node) or node.function in (getitem, setitem)
+        ):
+            continue
+        parts = [(g, None) for g in sites(forward)]
+        for group, _ in parts:
+            first = np.shape(group[0].value)
+            if not first or not _may_stand(node, i, shape, first):
+                continue
+            for pairing in pairings(trial, site, group):
+
+                def apply(n: Node, j: int, env: Env, i: int = i, x: Any = (group, pairing)) -> Any:
+                    args = env.arguments(n)
+                    args[i] = env.trial.draws[env.number].cotangents[x[0][x[1][j]]]
+                    return perform(n, args)
+
+                def say(i: int = i, of: Node = group[0]) -> Saying:
+                    return _say_cotangent(speaker, node, i, of)
+
+                yield Edit(site, apply, 2.2, say)
+        yield from _contribution_operand(speaker, site, i, shape)
+
+
+def _contribution_operand(
+    speaker: Speaker, site: Site, i: int, shape: tuple[int, ...]
+) -> Iterator[Edit]:
+    """One argument replaced by what comes through one use of a parameter."""
+    node, trial = site[0], speaker.trial
+    for name in trial.wrong:
+        leaf = trial.observation.params[name]
+        uses = [pair for pair in trial.draws[0].contributions if pair[0].inputs[pair[1]] is leaf]
+        groups: dict[Node, list[tuple[Node, int]]] = {}
+        for pair in uses:
+            groups.setdefault(pair[0], []).append(pair)
+        for consumer, pairs in groups.items():
+            if not _may_stand(node, i, shape, np.shape(leaf.value)) or len(uses) < 2:
+                continue
+
+            def apply(n: Node, j: int, env: Env, pairs: Any = pairs) -> Any:
+                args = env.arguments(n)
+                args[i] = sum(env.trial.draws[env.number].contributions[p] for p in pairs)
+                return perform(n, args)
+
+            def say(of: Node = consumer, name: str = name) -> Saying:
+                was = speaker.words.used(node, i)
+                text = f"`{was}` stands where what {name} contributes by {speaker.words.at(of)} belongs"
+                return Saying(text, "", node)
+
+            yield Edit(site, apply, 2.2, say)
+
+
+def _say_cotangent(speaker: Speaker, node: Node, i: int, of: Node) -> Saying:
+    words = speaker.words
+    was = words.used(node, i)
+    g = speaker.trial.draws[0].cotangents[of]
+    purpose = speaker.purpose(g)
+    r = ratio(Env(speaker.trial, 0).arguments(node)[i], g)
+    text = f"`{was}` stands where d loss / d {words.name(of)} belongs ({purpose})"
+    if r is not None:
+        text += f"; it {speaker.times(r)}"
+    return Saying(text, "", node)
+
+
+# --- a factor of the forward pass -----------------------------------------------------------------
+
+
+def missing_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """An argument, or the value, multiplied or divided by a value of the forward pass."""
+    node, trial = site[0], speaker.trial
+    seen = trial.observation
+    below = set(trial.below(site))
+    for i in (-1, *range(len(node.inputs))):
+        if i >= 0 and (not isinstance(node.inputs[i], Node) or node.function in (getitem, setitem)):
+            continue
+        shape = np.shape(node.value if i < 0 else node.inputs[i].value)
+        if not shape:
+            continue
+        for source in sources(trial):
+            first = source.nodes[0]
+            if not np.ndim(first.value) or (first not in seen.forward and first.function):
+                continue
+            if np.shape(first.value) != shape and np.shape(first.value) != shape[1:]:
+                continue
+            for pairing in pairings(trial, site, source.nodes):
+                new = tuple(source.nodes[k] for k in pairing)
+                if any(n in below for n in new):
+                    continue
+                yield from _times_value(speaker, site, i, new, source)
+
+
+def _times_value(speaker: Speaker, site: Site, i: int, new: Site, source: Source) -> Iterator[Edit]:
+    for f, verb in ((np.multiply, "multiplied"), (np.divide, "divided")):
+
+        def apply(n: Node, j: int, env: Env, f: Any = f) -> Any:
+            args = env.arguments(n)
+            if i < 0:
+                return f(perform(n, args), env[new[j]])
+            args[i] = f(args[i], env[new[j]])
+            return perform(n, args)
+
+        def say(f: Any = f, verb: str = verb) -> Saying:
+            words, node = speaker.words, site[0]
+            text = source.text(speaker, node)
+            old = words.used(node, i) if i >= 0 else words.code(node)
+            symbol = "*" if f is np.multiply else "/"
+            new_text = f"{wrapped(old)} {symbol} {wrapped(text)}"
+            fixed = with_operand(node, i, new_text) if i >= 0 else new_text
+            made = speaker.words.at(new[0]) if new[0].function else ""
+            told = f"`{old}` is not {verb} by {text}" + (f" ({made})" if made else "")
+            return Saying(told, "" if "=" in old else corrected(node, fixed), node, missing=i < 0)
+
+        yield Edit(site, apply, 2.0, say, missing=i < 0)
+
+
+def turned_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """The value transposed."""
+    node = site[0]
+    if np.ndim(node.value) != 2:
+        return
+
+    def apply(n: Node, j: int, env: Env) -> Any:
+        return np.transpose(perform(n, env.arguments(n)))
+
+    def say() -> Saying:
+        words = speaker.words
+        code = words.code(node)
+        texts = operands(node)
+        fixed = f"{wrapped(code)}.T"
+        if node.function in _PRODUCTS[:2] and len(texts) == 2 and "(" in code + "(":
+            a, b = (_transposed(t) for t in texts)
+            fixed = _product(code, texts, b, a)
+        elif node.function is np.outer and len(texts) == 2:
+            fixed = f"np.outer({texts[1]}, {texts[0]})"
+        text = f"`{code}` is the transpose of what it should be: `{fixed}`"
+        return Saying(text, corrected(node, fixed), node)
+
+    yield Edit(site, apply, 1.2, say)
+
+
+def _transposed(text: str) -> str:
+    return text[:-2] if text.endswith(".T") else f"{wrapped(text)}.T"
+
+
+def _product(code: str, texts: tuple[str, ...], a: str, b: str) -> str:
+    if code.startswith("np."):
+        return f"{code[: code.find('(')]}({a}, {b})"
+    if ".dot(" in code:
+        return f"{a}.dot({b})"
+    return f"{a} @ {b}"
+
+
+# --- another index --------------------------------------------------------------------------------
+
+
+def other_index(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """Another index of a reading or writing: that of a pick of the forward pass, or a value's."""
+    node, trial = site[0], speaker.trial
+    if node.function not in (getitem, setitem):
+        return
+    start = 1 if node.function is getitem else 2
+    if not any(_is_index(a) for a in node.arguments[start:]):
+        return
+    partners = _partners(trial, site, start)
+    everyone = tuple(n for part in partners for n in part)
+    row = {n: j for part in partners for j, n in enumerate(part)}
+    for picked in picks(trial):
+        for pairing in pairings(trial, site, picked):
+            whole = picked[pairing[0]].arguments[1:]
+            if len(whole) == len(node.arguments) - start or len(whole) == np.ndim(
+                node.arguments[0]
+            ):
+
+                def apply(n: Node, j: int, env: Env, x: Any = (picked, pairing)) -> Any:
+                    at = 1 if n.function is getitem else 2
+                    index = env.arguments(x[0][x[1][row[n]]])[1:]
+                    return perform(n, [*env.arguments(n)[:at], *index])
+
+                def say(pick: Node = picked[0]) -> Saying:
+                    return _say_index(speaker, node, pick)
+
+                yield Edit(everyone, apply, 1.1, say)
+
+
+def _is_index(a: Any) -> bool:
+    return isinstance(a, (int, np.integer)) or getattr(a, "ndim", 0) > 0
+
+
+def _partners(trial: Trial, site: Site, start: int) -> list[Site]:
+    """The readings and writings of the same statement with the same index: ``x[i] -= 1``."""
+    node = site[0]
+    found = [site]
+    for other in sites(trial.program):
+        same_line = line(other[0]) == line(node) and other[0].code is node.code
+        if other[0] is node or not same_line or other[0].function not in (getitem, setitem):
+            continue
+        at = 1 if other[0].function is getitem else 2
+        mine, its = node.arguments[start:], other[0].arguments[at:]
+        if len(other) == len(site) and len(mine) == len(its):
+            if all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(mine, its)):
+                found.append(other)
+    return found
+
+
+def _bracket(code: str) -> str:
+    return code[code.find("[") :] if "[" in code else ""
+
+
+def _say_index(speaker: Speaker, node: Node, pick: Node) -> Saying:
+    words = speaker.words
+    place = where(node)
+    mine = squeeze(place.expression) if place is not None else ""
+    old, new = _bracket(mine.partition(" ")[0] if "=" in mine else mine), _bracket(words.code(pick))
+    old = _bracket(mine) if not old else old
+    text = (
+        f"the index {old or mine} is not that of the loss: the label is picked by {words.at(pick)}"
+    )
+    source = place.source_line.strip() if place is not None else ""
+    correction = source.replace(old, new, 1) if old and new and old in source else ""
+    return Saying(text, correction, node)
+
+
+TABLE: tuple[Callable[[Speaker, Site], Iterable[Edit]], ...] = (
+    turned_value,
+    other_index,
+    other_operand,
+    local_operand,
+    missing_value,
+    cotangent_operand,
+)

@@ -1,0 +1,245 @@
+"""Trying a change of the user's backward pass: does it make every gradient right?
+
+A mistake is a single change of the text, so its repair is one too: the same operation of the user's
+program is changed in all its executions, what depends on it is computed again, and the gradients
+are compared with autodiff's, in every draw. Nothing of the user's code is run again for it.
+Imports: draws, observe, replay; graph (how a node is
+computed), node, rules, weak.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...graph.graph import compute
+from ...node import Node
+from ...rules.registry import RULES
+from ...weak import plain
+from .draws import Draw
+from .observe import Observation
+from .replay import replay
+
+#: Relative to the largest entry: the difference that rounding explains, by precision of the run.
+ROUNDING = {np.dtype(np.float32): 2e-5, np.dtype(np.float16): 0.02}
+#: How many numbers may be computed while one audit's mistakes are searched.
+BUDGET = 1.5e8
+#: What one operation costs at least, in numbers computed.
+_OVERHEAD = 1_000
+
+#: A node's new value, from the number of its execution and the values of the changed program.
+Apply = Callable[[Node, int, "Env"], Any]
+
+
+class Env(Mapping[Node, Any]):
+    """The values of the changed program: those of a draw, where nothing has changed."""
+
+    def __init__(self, trial: Trial, number: int) -> None:
+        self.trial = trial
+        self.number = number  # of the draw
+        self.values = trial.values[number]
+        self.changed: dict[Node, Any] = {}
+
+    def __getitem__(self, node: Node) -> Any:
+        if node in self.changed:
+            return self.changed[node]
+        return self.values[node] if node in self.values else node.value
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.changed or node in self.values
+
+    def __iter__(self) -> Any:
+        return iter(self.values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def arguments(self, node: Node) -> list[Any]:
+        """What a node's function is applied to."""
+        return [
+            self[parent] if isinstance(parent, Node) else plain(given)
+            for parent, given in zip(node.inputs, node.arguments, strict=True)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """A single change of the user's backward pass.
+
+    Attributes:
+        nodes: the executions of the operation that is changed.
+        apply: the value that each has then.
+        cost: how far-fetched the change is.
+        say: its words, made only if it is the one.
+        missing: whether it is a step after the operation, rather than another operation.
+    """
+
+    nodes: tuple[Node, ...]
+    apply: Apply
+    cost: float
+    say: Callable[[], Any]
+    missing: bool = False
+
+
+@dataclass
+class Trial:
+    """The user's program, ready to be changed.
+
+    Attributes:
+        observation: of the run.
+        draws: the user's own point first.
+        names: the parameters that have a gradient of the right kind to be compared.
+        wrong: those of them whose gradient is wrong.
+        program: all operations that are no part of the forward pass, in order; also those that no
+            gradient was computed from.
+    """
+
+    observation: Observation
+    draws: tuple[Draw, ...]
+    wrong: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    program: tuple[Node, ...] = ()
+    values: list[dict[Node, Any]] = field(default_factory=list)
+    index: dict[Node, int] = field(default_factory=dict)
+    spent: float = 0.0
+    _users: dict[Node, list[Node]] = field(default_factory=lambda: defaultdict(list))
+    _below: dict[tuple[Node, ...], list[Node]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        seen = self.observation
+        self.names = tuple(n for n in seen.params if isinstance(seen.grads.get(n), Node))
+        self.program = tuple(n for n in seen.nodes if n not in seen.forward)
+        self.index = {node: i for i, node in enumerate(seen.nodes)}
+        for node in self.program:
+            for parent in {p for p in node.inputs if isinstance(p, Node)}:
+                self._users[parent].append(node)
+        kept = []
+        for d in self.draws:
+            values = dict(d.values)
+            try:
+                with np.errstate(all="ignore"):
+                    replay(self.program, values)
+            except Exception:  # noqa: BLE001, RUF100 (dead code of the user's may not be replayable)
+                if not kept:
+                    values = {**{n: n.value for n in self.program}, **values}
+                else:
+                    continue
+            kept.append(d)
+            self.values.append(values)
+        self.draws = tuple(kept)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether as much was computed as one audit may."""
+        return self.spent > BUDGET
+
+    def rounding(self, name: str) -> float:
+        """The relative difference that is none."""
+        dtype = getattr(self.observation.params[name].value, "dtype", np.dtype(float))
+        return ROUNDING.get(dtype, 1e-8)
+
+    def below(self, nodes: tuple[Node, ...]) -> list[Node]:
+        """The nodes, and what was computed from them outside the forward pass, in order."""
+        known = self._below.get(nodes)
+        if known is None:
+            seen = set(nodes)
+            stack = list(nodes)
+            while stack:
+                for user in self._users[stack.pop()]:
+                    if user not in seen:
+                        seen.add(user)
+                        stack.append(user)
+            known = self._below[nodes] = sorted(seen, key=self.index.__getitem__)
+        return known
+
+    def run(self, nodes: tuple[Node, ...], apply: Apply, draw: int) -> Env | None:
+        """The program with ``nodes`` changed, in a draw; None if that cannot be computed."""
+        env = Env(self, draw)
+        number = {node: j for j, node in enumerate(nodes)}
+        try:
+            with np.errstate(all="ignore"):
+                for node in self.below(nodes):
+                    j = number.get(node)
+                    value = compute(node, env) if j is None else apply(node, j, env)  # type: ignore[arg-type]
+                    env.changed[node] = value
+                    self.spent += _OVERHEAD + _work(node, value)
+        except Exception:  # noqa: BLE001, RUF100 (a change that does not fit: shapes, indices, kinds)
+            return None
+        return env
+
+    def gradients(self, env: Env | None, draw: int) -> dict[str, Any]:
+        """The hand-written gradients, in a draw or in the changed program."""
+        found = {}
+        for name in self.names:
+            node = self.observation.grads[name]
+            found[name] = env[node] if env is not None else self.values[draw][node]
+        return found
+
+    def right(self, gradients: Mapping[str, Any], draw: int) -> set[str]:
+        """The parameters whose gradients are autodiff's."""
+        return {n for n, g in gradients.items() if self.agrees(n, g, draw)}
+
+    def truth(self, name: str, draw: int) -> Any:
+        """Autodiff's gradient."""
+        return self.draws[draw].gradient(self.observation, name)
+
+    def agrees(self, name: str, gradient: Any, draw: int) -> bool:
+        """Whether a gradient is autodiff's, but for rounding."""
+        return same(gradient, self.truth(name, draw), self.rounding(name))
+
+    def accepts(self, edit: Edit) -> bool:
+        """Whether the change makes every wrong gradient right, and leaves the right ones right."""
+        wanted = set(self.names)
+        for draw in range(len(self.draws)):
+            env = self.run(edit.nodes, edit.apply, draw)
+            if env is None or self.right(self.gradients(env, draw), draw) != wanted:
+                return False
+        return True
+
+
+def perform(node: Node, args: list[Any], function: Any = None, keywords: Any = None) -> Any:
+    """A node's function (or another one) applied to other arguments."""
+    function = node.function if function is None else function
+    given = (node.keywords if keywords is None else keywords) or {}
+    rule = RULES.get(function)
+    packed = rule is not None and rule.packed
+    return function(args, **given) if packed else function(*args, **given)
+
+
+def same(a: Any, b: Any, relative: float = 1e-9) -> bool:
+    """Whether two values are the same, to rounding relative to the largest entry."""
+    if np.shape(a) != np.shape(b):
+        return False
+    a, b = np.asarray(a), np.asarray(b)
+    if a.size == 0:
+        return True
+    bound = relative * max(float(np.max(np.abs(a))), float(np.max(np.abs(b))))
+    return bool(np.all(np.abs(a - b) <= bound + 1e-300))
+
+
+def _work(node: Node, value: Any) -> float:
+    """About how many numbers are computed for a node."""
+    size = float(np.size(value))
+    if node.function in (np.matmul, np.dot):
+        last = np.shape(node.arguments[0])
+        size *= 0.2 * (last[-1] if last else 1)
+    return max(size, *(float(np.size(a)) for a in node.arguments), 0.0)
+
+
+def sites(nodes: Iterable[Node]) -> list[tuple[Node, ...]]:
+    """The nodes by the operation of the user's text whose executions they are."""
+    found: dict[Any, list[Node]] = defaultdict(list)
+    for node in nodes:
+        found[key(node)].append(node)
+    return [tuple(group) for group in found.values()]
+
+
+def key(node: Node) -> Any:
+    """What executions of one operation of the user's text have in common."""
+    if node.code is None:
+        return id(node)
+    return id(node.code), node.offset, node.function

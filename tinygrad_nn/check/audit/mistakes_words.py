@@ -1,0 +1,227 @@
+"""How a mistake is said: factors, counts, which derivative of the forward pass a value is.
+
+Imports: decompose, mistakes_forward, mistakes_trial, words; node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ...node import Node
+from .decompose import nice
+from .mistakes_forward import Local, locals_of
+from .mistakes_trial import Trial, same
+from .words import Words, line, number, operands
+
+_PRODUCTS = ("matmul", "dot", "outer", "inner", "tensordot", "einsum")
+
+
+@dataclass(frozen=True)
+class Saying:
+    """The words of a change.
+
+    Attributes:
+        text: what is wrong.
+        correction: the right expression or statement; empty if it cannot be written.
+        node: the operation at fault.
+        missing: whether a step should have come after it.
+    """
+
+    text: str
+    correction: str
+    node: Node
+    missing: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Speaker:
+    """Who finds the words: the tried program, and the user's names."""
+
+    trial: Trial
+    words: Words
+
+    # --- factors ----------------------------------------------------------------------------------
+
+    def times(self, r: float) -> str:
+        """What it means that something is r times what it should be, as the end of a sentence."""
+        r = nice(r)
+        if r == 0:
+            return "is 0"
+        if r == -1:
+            return "has the wrong sign"
+        if r < 0:
+            return f"has the wrong sign, and {self.times(-r)}"
+        near = Fraction(r).limit_denominator(4096)
+        above, below = near.numerator, near.denominator
+        exact = abs(float(near) - r) < 1e-9 * r
+        if exact and below == 1 and above > 2 and self.words.count(above):
+            name = self._count(above)
+            told = f": it is not divided by {name}" if above == self.words.batch else ""
+            return f"is {above} times what it should be, and {name} = {above}{told}"
+        if exact and above == 1 and below > 2 and self.words.count(below):
+            name = self._count(below)
+            batch = below == self.words.batch
+            told = f": it is divided by {name} once too often" if batch else ""
+            return (
+                f"is {number(r)} times (1/{below} of) what it should be, and {name} = {below}{told}"
+            )
+        if exact and above > 1 and below > 1 and self.words.count(above):
+            name = self._count(above)
+            return f"is {above}/{below} = {number(r)} times what it should be, and {name} = {above}"
+        half = " (half)" if r == 0.5 else ""
+        return f"is {number(r)} times{half} what it should be"
+
+    def counted(self, r: float) -> str:
+        """The same of a term of a sum: as how often it is counted."""
+        r = nice(r)
+        if r == 0:
+            return "does not count it at all"
+        if r == -1:
+            return "counts it with the wrong sign"
+        if r < 0:
+            return f"counts it {number(-r)} times, with the wrong sign"
+        near = Fraction(r).limit_denominator(4096)
+        if near.numerator > 2 and near.denominator == 1 and self.words.count(near.numerator):
+            n, batch = near.numerator, near.numerator == self.words.batch
+            told = ": it is not divided by " + self._count(n) if batch else ""
+            return f"counts it {n} times, and {self._count(n)} = {n}{told}"
+        if near.numerator == 1 and near.denominator > 2 and self.words.count(near.denominator):
+            n, batch = near.denominator, near.denominator == self.words.batch
+            told = ": it is divided by " + self._count(n) + ", and should not be" if batch else ""
+            return f"counts it {number(r)} times (1/{n}), and {self._count(n)} = {n}{told}"
+        return f"counts it {number(r)} times" + (" (half)" if r == 0.5 else "")
+
+    def _count(self, n: int) -> str:
+        return self.words.count(n) or str(n)
+
+    # --- values -----------------------------------------------------------------------------------
+
+    def said(self, node: Node) -> str:
+        """A value of the backward pass: its name, or the expression."""
+        name = self.words.name(node)
+        return f"`{name}`"
+
+    def identify(self, value: Any) -> tuple[str, Node, Node | None, int] | None:
+        """Which derivative a value (in the user's own point) is.
+
+        Returns:
+            ``("cotangent", node, None, 0)``, or ``("contribution", node, consumer, argument)``; with
+            a factor or transposed, too, if nothing fits as it is. None if nothing does.
+        """
+        own = self.trial.draws[0]
+        for scaled in (False, True):
+            for (consumer, i), part in own.contributions.items():
+                parent = consumer.inputs[i]
+                if len(np.shape(part)) and _is(value, part, scaled):
+                    kind = "cotangent" if parent.function is not None else "contribution"
+                    return kind, parent, consumer, i
+            for node, g in own.cotangents.items():
+                if len(np.shape(g)) and _is(value, g, scaled):
+                    return "cotangent", node, None, 0
+        return None
+
+    def purpose(self, value: Any) -> str:
+        """What a value should be, by the forward pass: ``d loss / d h1``, and how it comes about."""
+        found = self.identify(value)
+        if found is None:
+            return ""
+        _, node, consumer, i = found
+        what = f"d loss / d {self.words.name(node)}"
+        if consumer is None:
+            return what
+        return f"{what}, by the derivative of {self.words.at(consumer)}{self._rule(consumer, i)}"
+
+    def _rule(self, consumer: Node, i: int) -> str:
+        """How the derivative of a product is made, in the user's names."""
+        name = getattr(consumer.function, "__name__", "")
+        texts = operands(consumer)
+        if name not in _PRODUCTS[:2] or len(texts) != 2:
+            return ""
+        g = self.cotangent(consumer)
+        other = texts[1 - i]
+        if not other.replace("_", "").replace(".", "").isalnum():
+            other = f"({other})"
+        return f": {g} @ {other}.T" if i == 0 else f": {other}.T @ {g}"
+
+    def cotangent(self, node: Node) -> str:
+        """What the user calls the derivative of the loss with respect to a value."""
+        g = self.trial.draws[0].cotangents.get(node)
+        if g is not None and np.ndim(g):
+            values = self.trial.values[0]
+            for mine in self.trial.observation.backward:
+                value = values.get(mine)
+                if np.shape(value) == np.shape(g) and same(value, g):
+                    name = self.words.name(mine)
+                    if name.isidentifier():
+                        return name
+        return f"d{self.words.name(node)}"
+
+    def relation(self, old: Any, new: Any) -> str:
+        """What of the forward pass makes ``new`` out of ``old``; empty if that is not known."""
+        r = ratio(old, new)
+        if r is not None:
+            return f"it {self.times(r)}"
+        for local in locals_of(self.trial):
+            if np.shape(local.outputs[0].value) != np.shape(old):
+                continue
+            for k in range(len(local.outputs)):
+                with np.errstate(all="ignore"):
+                    d = local.value(self.trial, k, 0)
+                    if d is not None and same(old * d, new):
+                        return f"{self.derivative(local)} is not applied to it"
+        return ""
+
+    # --- elementwise derivatives ------------------------------------------------------------------
+
+    def derivative(self, local: Local) -> str:
+        """``the mask of `np.maximum(0, h1)`, line 8``."""
+        what = "mask" if local.is_mask(self.trial) else "derivative"
+        return f"the {what} of {self.words.at(local.outputs[0])}"
+
+    def adding(self, names: tuple[str, ...]) -> str:
+        """What the derivative of adding a bias is, for the first of the parameters that is one."""
+        trial = self.trial
+        for name in names:
+            leaf = trial.observation.params[name]
+            for consumer, i in trial.draws[0].contributions:
+                if consumer.inputs[i] is not leaf:
+                    continue
+                small, large = np.shape(leaf.value), np.shape(consumer.value)
+                if small == large or consumer.function not in (np.add, np.subtract, np.multiply):
+                    continue
+                axes = broadcast_axes(small, large)
+                what = "multiplying by" if consumer.function is np.multiply else "adding"
+                over = "over all entries" if len(axes) == len(large) > 1 else f"over axis {axes[0]}"
+                called = self.words.used(consumer, i)
+                return f"the derivative of {what} {called}, line {line(consumer)}, is a sum {over}"
+        return ""
+
+
+def broadcast_axes(small: tuple[int, ...], large: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of ``large`` along which a value of shape ``small`` was repeated."""
+    extra = len(large) - len(small)
+    axes = [*range(extra)]
+    axes += [i + extra for i, n in enumerate(small) if n == 1 and large[i + extra] != 1]
+    return tuple(axes)
+
+
+def ratio(a: Any, b: Any) -> float | None:
+    """By which factor a is b; None if it is no multiple of it."""
+    if np.shape(a) != np.shape(b) or np.size(a) == 0:
+        return None
+    a, b = np.ravel(a).astype(float), np.ravel(b).astype(float)
+    norm = float(b @ b)
+    if not norm or not np.isfinite(norm) or not np.isfinite(a).all():
+        return None
+    r = float(a @ b) / norm
+    return nice(r) if r and same(a, r * b, 1e-8) else None
+
+
+def _is(value: Any, part: Any, scaled: bool) -> bool:
+    if np.shape(value) != np.shape(part):
+        return False
+    return same(value, part) if not scaled else ratio(value, part) is not None

@@ -1,0 +1,222 @@
+"""What things are called: the user's own names and expressions, lines, counts, corrected lines.
+
+Imports: observe; node, provenance.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ...node import Node
+from ...provenance import Place
+from .observe import Observation, where
+
+#: Texts that are a name and not an expression: ``N``, ``X.shape[0]``, ``len(X)``.
+_COUNTS = re.compile(r"[A-Za-z_][\w.]*(\.shape\[-?\d+\]|\.size)?|len\(\w+\)")
+_ORDINALS = {1: "first", 2: "second", 3: "third"}
+
+
+class Words:
+    """The user's words for what took part in a run.
+
+    Attributes:
+        observation: of the run.
+        counts: for each whole number that the program uses or has as a length: what it is called.
+    """
+
+    def __init__(self, observation: Observation) -> None:
+        self.observation = observation
+        self._texts: dict[Node, Counter[tuple[Any, str]]] = defaultdict(Counter)
+        self.counts: dict[int, list[str]] = defaultdict(list)
+        self.batch = 0
+        self._collect()
+
+    def _collect(self) -> None:
+        """Read the operands' texts: what a value is called where it is used."""
+        seen: Any = self.observation
+        named: dict[int, Counter[str]] = defaultdict(Counter)
+        for node in seen.nodes:
+            for i, text in enumerate(operands(node)):
+                parent = node.inputs[i] if i < len(node.inputs) else None
+                if isinstance(parent, Node):
+                    self._texts[parent][id(node.code), text] += 1
+                elif i < len(node.inputs) and _COUNTS.fullmatch(text):
+                    value = node.arguments[i]
+                    if isinstance(value, int) and value > 1:
+                        weight = 100 if node in seen.forward else 1
+                        named[value][text] += weight
+        for value, texts in named.items():
+            self.counts[value] += [text for text, _ in texts.most_common()]
+        for name, leaf in (*seen.inputs.items(), *seen.params.items()):
+            for axis, n in enumerate(np.shape(leaf.value)):
+                if n > 1:
+                    self.counts[n].append(f"{self.name(leaf)}.shape[{axis}]")
+        for node in seen.nodes:
+            n = int(np.size(node.value))
+            if node in seen.forward and n > 1 and n not in self.counts and np.ndim(node.value) > 1:
+                self.counts[n].append(f"{self.name(node)}.size")
+        for leaf in list(seen.inputs.values())[:1]:
+            self.batch = (*np.shape(leaf.value), 0)[0]
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def name(self, node: Node, near: Node | None = None) -> str:
+        """What a value is called: at best in the function that made ``near``."""
+        place = where(node)
+        if near is not None and near.code is not None:
+            here = [t for (code, t), _ in self._texts[node].most_common() if code == id(near.code)]
+            if here:
+                return min(here, key=len)
+            if node.code is near.code and place is not None and place.name:
+                return place.name
+        if node.function is None:
+            texts = [t for (_, t), _ in self._texts[node].most_common() if t.isidentifier()]
+            return texts[0] if texts else str(self.observation.name_of(node))
+        if place is not None and place.name and not place.expression.startswith(place.name + "["):
+            return place.name
+        return str(self.observation.name_of(node))
+
+    def used(self, consumer: Node, i: int) -> str:
+        """What an argument is called where it is used."""
+        texts = operands(consumer)
+        if i < len(texts):
+            return texts[i]
+        parent = consumer.inputs[i]
+        return self.name(parent, consumer) if isinstance(parent, Node) else ""
+
+    def count(self, n: float) -> str | None:
+        """What a whole number is called in the user's program: the number of samples at first."""
+        names = self.counts.get(int(n), []) if float(n).is_integer() else []
+        return names[0] if names else None
+
+    # --- places -----------------------------------------------------------------------------------
+
+    def code(self, node: Node) -> str:
+        """The expression that made a value, or its name."""
+        if node.function is None:
+            return self.name(node)
+        place = where(node)
+        return squeeze(place.expression) if place is not None and place.expression else str(node)
+
+    def at(self, node: Node) -> str:
+        """An expression with its line: ```np.maximum(0, h1)`, line 8``."""
+        number = line(node)
+        return f"`{self.code(node)}`" + (f", line {number}" if number else "")
+
+
+def line(node: Node) -> int:
+    """The line that made a node; 0 if it is not known."""
+    place = where(node)
+    return place.line if place is not None else 0
+
+
+def operands(node: Node) -> tuple[str, ...]:
+    """The texts of a node's arguments, as far as they stand in the user's expression."""
+    place = where(node)
+    if place is None or node.function is None:
+        return ()
+    texts = tuple(squeeze(t) for t in place.operands)
+    name = getattr(node.function, "__name__", "")
+    if name in ("getitem", "setitem") or place.expression == "":
+        return texts[:1]
+    if _is_composed(node, place):
+        return texts[:1] if name == "sum" else ()
+    if any("=" in t and not re.search(r"[=!<>]=", t) for t in texts):
+        return texts[:1]
+    return texts[: len(node.inputs)]
+
+
+def _is_composed(node: Node, place: Place) -> bool:
+    """Whether the user's call is another function than the node's: np.mean, made of sum, divide."""
+    name = getattr(node.function, "__name__", "")
+    called = re.match(r"[\w.\[\]\"']*?(\w+)\(", place.expression)
+    whole = place.expression.rstrip().endswith(")") and called is not None
+    return bool(whole and called and called[1] in _COMPOSED and name != called[1])
+
+
+_COMPOSED = {"mean", "average", "var", "std", "norm", "clip", "array", "square", "average"}
+
+
+def squeeze(text: str) -> str:
+    """A text on one line."""
+    return " ".join(text.split())
+
+
+def wrapped(text: str) -> str:
+    """An expression, in parentheses unless it binds closer than any operator."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return text
+    loose = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp, ast.Lambda)
+    return f"({text})" if isinstance(tree, loose) else text
+
+
+def with_operand(node: Node, i: int, new: str) -> str:
+    """The user's expression with another text for one operand; empty if that cannot be written."""
+    place = where(node)
+    texts = place.operands if place is not None else ()
+    known = operands(node)
+    if place is None or i >= len(known) or not place.expression:
+        return ""
+    text, old = place.expression, texts[i]
+    after = text.find("(") + 1 if text.endswith(")") and not text.startswith(old) else 0
+    at = text.find(old, after) if i == 0 else text.rfind(old)
+    if at < 0:
+        return ""
+    for fresh in (new, wrapped(new)):
+        made = squeeze(text[:at] + fresh + text[at + len(old) :])
+        if _parses(made) and (fresh == wrapped(new) or _whole(made, text, fresh)):
+            return made
+    return ""
+
+
+def _whole(made: str, text: str, fresh: str) -> bool:
+    """Whether a text was put in as one operand, and not torn apart by what binds closer."""
+    if wrapped(fresh) == fresh:
+        return True
+    before, after = made.partition(fresh)[::2]
+    return before.rstrip()[-1:] in ("", "(", ",", "[", "=") and after.lstrip()[:1] in (
+        "", ")", ",", "]",
+    )  # fmt: skip
+
+
+def _parses(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
+
+
+def corrected(node: Node, new: str) -> str:
+    """The user's line with another expression in the place of the node's; empty if not known."""
+    place = where(node)
+    if place is None or not new or not place.source_line or place.end_line != place.line:
+        return new
+    text = place.source_line
+    made = (text[: place.column] + new + text[place.end_column :]).strip()
+    made = made.rstrip(",")
+    return made if _parses(made) or _parses("{" + made + "}") else new
+
+
+def number(x: float) -> str:
+    """A number as people write it: 2, 0.5, 0.167."""
+    return f"{x:.3g}" if not float(x).is_integer() else str(int(x))
+
+
+def ordinal(i: int) -> str:
+    """First, second, third, 4th."""
+    return _ORDINALS.get(i, f"{i}th")
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Texts in a row: a, b and c."""
+    found = list(dict.fromkeys(texts))
+    return found[0] if len(found) == 1 else ", ".join(found[:-1]) + f" and {found[-1]}"
