@@ -78,7 +78,7 @@ class Sound:
         net: the program, a key of `NETS`.
         edits: changes of its text that keep it right.
         change: changes the data of a `Case` in place.
-        smooth: whether the loss has a derivative at these data, which numeric differences find.
+        smooth: whether the loss has a derivative at these data; else at those close to them.
         sizes, reg: of the data.
     """
 
