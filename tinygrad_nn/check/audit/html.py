@@ -7,6 +7,7 @@ follow the notebook's theme, or, for the page, the reader's. Imports: result, vi
 from __future__ import annotations
 
 import os
+import re
 from html import escape
 from pathlib import Path
 
@@ -137,7 +138,9 @@ def _body(audit: Audit) -> str:
 
 
 def _text(text: str) -> str:
-    return "<br>".join(escape(printable(line)) for line in text.splitlines())
+    """Sentences, in which code stands between backquotes."""
+    lines = (escape(printable(line)) for line in text.splitlines())
+    return "<br>".join(re.sub(r"`([^`]+)`", r"<code>\1</code>", line) for line in lines)
 
 
 # --- the table ------------------------------------------------------------------------------------

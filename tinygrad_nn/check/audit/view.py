@@ -7,6 +7,7 @@ check/report.
 
 from __future__ import annotations
 
+import linecache
 import os
 import re
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ HEADERS = ("parameter", "shape", "verdict", "abs diff", "rel diff", "worst at",
            "autodiff", "yours", "numeric")  # fmt: skip
 
 #: What stands before a line, by its status, so that nothing is said by colour alone.
-MARKS = {"right": "ok", "wrong": "WRONG", "follows": "wrong", "unknown": "?", "forward": ""}
+MARKS = {"right": "ok", "wrong": "WRONG", "follows": "wrong", "unknown": "", "forward": ""}
 
 #: The longest piece of the user's code that is shown of one line.
 _LONGEST = 400
@@ -103,7 +104,7 @@ def short_verdict(row: AuditRow) -> str:
 
 def where_worst(row: AuditRow) -> str:
     """The index of the worst entry, ``[2, 3]``."""
-    return "-" if row.worst is None else at(row.worst) or "-"
+    return "-" if row.worst is None else at(tuple(map(int, row.worst))) or "-"
 
 
 def three_numbers(row: AuditRow) -> tuple[float | None, float | None, float | None]:
@@ -224,7 +225,7 @@ def _listing(file: str, lines: list[AuditLine], culprit: Culprit | None) -> List
                 number=line.number,
                 status="wrong" if ours and not _is_missing(culprit) else line.status,
                 code=printable(code)[:_LONGEST],
-                computes=printable(line.computes) or _because(line, culprit),
+                computes=_computes(line, culprit),
                 underlined=span,
                 culprit=ours,
             )
@@ -232,29 +233,51 @@ def _listing(file: str, lines: list[AuditLine], culprit: Culprit | None) -> List
     return Listing(short_file(file), tuple(shown))
 
 
-def _because(line: AuditLine, culprit: Culprit | None) -> str:
-    if line.status != "follows" or culprit is None:
-        return ""
-    return f"wrong because of line {culprit.line}"
-
-
 def _is_missing(culprit: Culprit | None) -> bool:
     return culprit is not None and culprit.missing
 
 
 def _span(raw: str, text: str, margin: int, culprit: Culprit) -> tuple[int, int] | None:
-    """Where the expression at fault stands in the shown code.
+    """Where the expression at fault stands in the shown code; all of it if that is not known.
 
-    The columns count from the line's beginning in its file, the line's text may have lost its
-    indentation: the expression itself decides.
+    The columns count from the line's beginning in its file, which its text may have lost.
     """
-    expression = culprit.code.splitlines()[0].strip() if culprit.code.strip() else ""
-    start, end = culprit.columns or (0, 0)
-    if not expression or raw[start:end] != culprit.code:
-        if text.count(expression) != 1 or not expression:
-            return 0, max(1, len(text) - margin)
-        start = text.index(expression)
-        end = start + len(expression)
-    else:
-        start, end = (len(raw[:column].expandtabs(4)) for column in (start, end))
+    expression = culprit.code.splitlines()[0].rstrip() if culprit.code.strip() else ""
+    found = None
+    for lost in (0, _indentation(culprit)):
+        start = (culprit.columns or (0, 0))[0] - lost
+        if expression and start >= 0 and raw[start:].startswith(expression):
+            found = start
+    if found is None and expression and raw.count(expression) == 1:
+        found = raw.index(expression)
+    if found is None:
+        return 0, max(1, len(text) - margin)
+    start, end = (len(raw[:at].expandtabs(4)) for at in (found, found + len(expression)))
     return max(0, start - margin), max(1, end - margin)
+
+
+def _indentation(culprit: Culprit) -> int:
+    line = linecache.getline(culprit.file, culprit.line)
+    return len(line) - len(line.lstrip())
+
+
+#: What an assignment gives a name to: ``dscores`` of ``dscores[range(N), y] -= 1``.
+_ASSIGNED = re.compile(
+    r"""\s*(\w+(?:\.\w+|\[(?:"\w+"|'\w+')\])*)(?:\[[^=]*\])?\s*(?:\*\*|//|[-+*/@%&|^])?=(?!=)"""
+)
+
+
+def _computes(line: AuditLine, culprit: Culprit | None) -> str:
+    """What the line's value equals, with the name that the line gives it."""
+    computes = printable(line.computes)
+    if not computes:
+        because = line.status == "follows" and culprit is not None
+        return f"wrong because of line {culprit.line}" if because and culprit else ""
+    assigned = _ASSIGNED.match(line.code) if " = " not in computes else None
+    return f"{assigned[1]} = {computes}" if assigned else computes
+
+
+def _because(line: AuditLine, culprit: Culprit | None) -> str:
+    if line.status != "follows" or culprit is None:
+        return ""
+    return f"wrong because of line {culprit.line}"
