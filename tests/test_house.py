@@ -17,8 +17,8 @@ PACKAGE = ROOT / "tinygrad_nn"
 #: From the roof down; a room may import any that comes after it.
 FLOORS = [
     "__main__", "cli", "draw", "check", "compiler", "emit", "graph", "losses", "autodiff", "walk",
-    "protocol", "composed", "recording", "tensor", "inplace", "operators", "methods", "explain", "node", "datasets", "rules",
-    "provenance", "errors", "tree", "memory", "weak",
+    "protocol", "composed", "recording", "tensor", "inplace", "operators", "methods", "explain",
+    "node", "datasets", "rules", "provenance", "errors", "tree", "memory", "weak",
 ]  # fmt: skip
 
 #: Calls upwards that exist for the user's convenience; inside a function, so at run time only.

@@ -209,7 +209,7 @@ def _others(owner: Any, wanted: str) -> str:
     close = difflib.get_close_matches(wanted, names, 1)
     if close:
         return f"; did you mean {close[0]}?"
-    return f"; there is {', '.join(sorted(names)[:8])}" if names else ""
+    return f"; it has {', '.join(sorted(names)[:8])}" if names else ""
 
 
 def _is_own(owner: Any, value: Any) -> bool:
@@ -241,8 +241,8 @@ def _given(inputs: str, path: Path, module: ModuleType) -> tuple[Any, ...] | dic
     if isinstance(given, Mapping) and all(isinstance(key, str) for key in given):
         return dict(given)
     raise HomeworkError(
-        f"{inputs}() has to return the arguments as a tuple or as a dict by name; it returned a "
-        f"{type(given).__name__}"
+        f"{inputs}() has to return the arguments, as a tuple or as a dict by name; it returned an "
+        f"object of type {type(given).__name__}"
     )
 
 

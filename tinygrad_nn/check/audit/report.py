@@ -167,7 +167,8 @@ def _code(audit: Audit, listing: Listing, width: int, paint: _Paint) -> list[str
     room = width - len(margin)
     # Only lines that have something on their right have to leave room for it.
     longest = max((_width(line.code) for line in listing.lines if line.computes), default=0)
-    columns = min(longest, room * 11 // 20)
+    widest = max((_width(line.computes) for line in listing.lines), default=0)
+    columns = min(longest, max(room * 11 // 20, room - 2 - widest))
     lines = [paint("strong", _cut(listing.file, width))]
     for line in listing.lines:
         style = _BY_STATUS.get(line.status)

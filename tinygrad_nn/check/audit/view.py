@@ -263,7 +263,7 @@ def _indentation(culprit: Culprit) -> int:
 
 #: What an assignment gives a name to: ``dscores`` of ``dscores[range(N), y] -= 1``.
 _ASSIGNED = re.compile(
-    r"""\s*(\w+(?:\.\w+|\[(?:"\w+"|'\w+')\])*)(?:\[[^=]*\])?\s*(?:\*\*|//|[-+*/@%&|^])?=(?!=)"""
+    r"""\s*(\w+(?:\.\w+|\[(?:"\w+"|'\w+')\])*)(?:\[.*?\])?\s*(?:\*\*|//|[-+*/@%&|^])?=(?!=)"""
 )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from ...errors import TinygradError
+from ...errors import ShapeError, TinygradError
 from ...node import INTERNAL
 from .audit import audit
 from .homework import HomeworkError, prepare
@@ -24,6 +24,10 @@ from .html import page
 from .report import text
 
 SOUND, WRONG, FAILED = 0, 1, 2
+
+_HINT = (
+    "\n(it was called with the toy data, parameters W1, b1, W2, b2; --inputs NAME gives other ones)"
+)
 
 
 def work(request: str) -> None:
@@ -62,16 +66,18 @@ def _done(asked: dict[str, Any]) -> dict[str, Any]:
             "page": page(found) if asked["page"] else "",
         }
     except BaseException as error:  # whatever the file raises
-        hint = ""
-        if is_toy and not isinstance(error, (SystemExit, KeyboardInterrupt)):
-            hint = (
-                "\n(it was called with the toy data, parameters W1, b1, W2, b2;"
-                " --inputs NAME gives it other arguments)"
-            )
+        hint = _HINT if is_toy and _may_be_the_data(error) else ""
         return {"status": FAILED, "reason": reason(error) + hint}
 
 
 # --- why there is no audit ------------------------------------------------------------------------
+
+
+def _may_be_the_data(error: BaseException) -> bool:
+    """Whether other arguments might have helped."""
+    if isinstance(error, TinygradError):
+        return isinstance(error, ShapeError)
+    return isinstance(error, Exception)
 
 
 def reason(error: BaseException) -> str:
