@@ -16,8 +16,10 @@ from .result import Audit, AuditRow, Culprit
 from .view import (
     HEADERS,
     MARKS,
+    MISSING,
     Line,
     Listing,
+    correction_label,
     error_figure,
     full,
     headline,
@@ -185,7 +187,8 @@ def _listing(audit: Audit, listing: Listing) -> str:
 
 def _line(culprit: Culprit | None, line: Line) -> str:
     status = line.status if line.status in MARKS else "unknown"
-    here = " here" if line.culprit else ""
+    missing = line.culprit and line.underlined is None
+    here = " here" if line.culprit and not missing else ""
     row = (
         f'<tr class="{status}{here}"><td class="mark">{MARKS[status]}</td>'
         f'<td class="no">{line.number}</td>'
@@ -195,6 +198,11 @@ def _line(culprit: Culprit | None, line: Line) -> str:
     else:  # which leaves more room
         row += f'<td colspan="2"><code>{_code(line)}</code></td>'
     row += "</tr>"
+    if missing:
+        row += (
+            f'<tr class="wrong here"><td class="mark">{MARKS["wrong"]}</td><td class="no"></td>'
+            f'<td colspan="2">{MISSING}</td></tr>'
+        )
     if line.culprit and culprit is not None:
         row += f'<tr><td></td><td></td><td class="text" colspan="2">{_why(culprit)}</td></tr>'
     return row
@@ -212,7 +220,7 @@ def _why(culprit: Culprit) -> str:
     parts = [f"<p>{_text(culprit.explanation)}</p>"] if culprit.explanation else []
     parts.append(f"<p><em>{escape(sureness(culprit))}</em></p>")
     if culprit.correction:
-        label = "Add after this line:" if culprit.missing else "Right:"
+        label = correction_label(culprit).capitalize()
         code = "\n".join(map(printable, culprit.correction.expandtabs(4).splitlines()))
         parts.append(f"<p>{label}</p><pre><code>{escape(code)}</code></pre>")
     return f'<div class="why">{"".join(parts)}</div>'

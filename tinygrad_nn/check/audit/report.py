@@ -17,8 +17,10 @@ from .result import Audit, AuditRow
 from .view import (
     HEADERS,
     MARKS,
+    MISSING,
     Line,
     Listing,
+    correction_label,
     error_figure,
     full,
     headline,
@@ -183,6 +185,9 @@ def _code(audit: Audit, listing: Listing, width: int, paint: _Paint) -> list[str
             tail = gap + said if said else ""
             lines.append(f"{margin if i else first}{painted}{tail}".rstrip())
         if line.culprit:
+            if line.underlined is None:
+                mark = paint("bad", MARKS["wrong"])
+                lines.append(f"{mark}{margin[_MARK:]}{paint('bad', MISSING)}")
             lines += _explanation(audit, margin, width, paint)
     return lines
 
@@ -225,7 +230,7 @@ def _explanation(audit: Audit, margin: str, width: int, paint: _Paint) -> Iterat
     if culprit.explanation:
         yield from _wrapped(culprit.explanation, width, bar, bar)
     yield from _wrapped(sureness(culprit), width, bar, bar)
-    label = "add after this line: " if culprit.missing else "right: "
+    label = f"{correction_label(culprit)} "
     for line in culprit.correction.expandtabs(4).splitlines():
         for folded in _fold(printable(line), width - len(bar), label, " " * len(label)):
             yield bar + paint("good", folded)

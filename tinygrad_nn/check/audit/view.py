@@ -141,6 +141,15 @@ def sureness(culprit: Culprit) -> str:
     return "Your code first differs here; why is not known."
 
 
+#: What is shown in the place of a line that should be there.
+MISSING = "(a step is missing here)"
+
+
+def correction_label(culprit: Culprit) -> str:
+    """Whether the correction stands for the line, or comes after it."""
+    return "add here:" if culprit.missing and culprit.code not in culprit.correction else "right:"
+
+
 # --- the code -------------------------------------------------------------------------------------
 
 
@@ -153,7 +162,8 @@ class Line:
         status: as in :class:`AuditLine`.
         code: its text, printable, without the indentation that all lines have.
         computes: what its value equals.
-        underlined: for the culprit, the span of ``code`` at fault.
+        underlined: for the culprit, the span of ``code`` at fault; None if it is not in this line
+            but missing after it.
         culprit: whether the explanation belongs below it.
     """
 
@@ -185,7 +195,7 @@ def listings(audit: Audit) -> list[Listing]:
         lines = by_file.setdefault(culprit.file, {})
         if culprit.line not in lines:
             code = next((x.code for x in audit.lines if _is_at(culprit, x)), culprit.code)
-            lines[culprit.line] = AuditLine(culprit.file, culprit.line, code, status="wrong")
+            lines[culprit.line] = AuditLine(culprit.file, culprit.line, code)
     return [_listing(file, list(lines.values()), culprit) for file, lines in by_file.items()]
 
 
@@ -215,26 +225,23 @@ def _listing(file: str, lines: list[AuditLine], culprit: Culprit | None) -> List
     margin = min((len(t) - len(t.lstrip()) for t in texts if t.strip()), default=0)
     shown = []
     for line, text in zip(lines, texts, strict=True):
-        ours = culprit is not None and _is_at(culprit, line)
-        span = _span(line.code, text, margin, culprit) if ours and culprit is not None else None
+        ours = culprit if culprit is not None and _is_at(culprit, line) else None
+        wrong = ours if ours is not None and not ours.missing else None
+        span = _span(line.code, text, margin, wrong) if wrong is not None else None
         code = text[margin:]
         if span is not None:  # escapes are longer than what they stand for
             span = len(printable(code[: span[0]])), len(printable(code[: span[1]]))
         shown.append(
             Line(
                 number=line.number,
-                status="wrong" if ours and not _is_missing(culprit) else line.status,
+                status="wrong" if wrong is not None else line.status,
                 code=printable(code)[:_LONGEST],
                 computes=_computes(line, culprit),
                 underlined=span,
-                culprit=ours,
+                culprit=ours is not None,
             )
         )
     return Listing(short_file(file), tuple(shown))
-
-
-def _is_missing(culprit: Culprit | None) -> bool:
-    return culprit is not None and culprit.missing
 
 
 def _span(raw: str, text: str, margin: int, culprit: Culprit) -> tuple[int, int] | None:
