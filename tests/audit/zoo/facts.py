@@ -14,10 +14,13 @@ ABSENT = (
     "at all",
 )  # fmt: skip
 #: The sum over samples is to be divided by their number.
-DIVIDED = ("divided", "divide", "division", "divides", "/ N", "/ n", "/ m", "1/N", "mean")
+DIVIDED = (
+    "divided", "divide", "division", "divides", "/ N", "/ n", "/ m", "1/N", "mean", "6 times",
+)  # fmt: skip
 COUNT = ("N", "num_examples", "num_train", "m", "len(rows)", "x.shape[0]", "6", "1/6")
 ONE_HOT = ("one-hot", "onehot", "one hot", "label", "labels", "-= 1", "subtract*", "y", "index*")
 OVERWRITTEN = (
     "overwrit*", "overwrote", "+=", "accumulat*", "replac*", "added", "lost", "only the last",
+    "not count it",
 )  # fmt: skip
 PENALTY = ("reg", "regulari*", "penalty", "l2")

@@ -37,7 +37,7 @@ DEEP = (
         _DELTA2,
         "delta2 = (delta3 @ W3.T) * (1 - a2**2)",
         wrong=_BELOW_2,
-        facts=(_SIGMOID,),
+        facts=((*_SIGMOID, "a2"),),
     ),
     Fault(
         "deep_tanh_not_squared",
@@ -53,7 +53,7 @@ DEEP = (
         _DELTA1,
         "delta1 = (delta2 @ W2.T) * (1 - z1**2)",
         wrong="W1 b1",
-        facts=(_TANH,),
+        facts=((*_TANH, "a1"),),
     ),
     Fault(
         "deep_mask_of_wrong_layer",
@@ -61,7 +61,7 @@ DEEP = (
         _DELTA3,
         "delta3 = (delta4 @ W4.T) * (z2 > 0)",
         wrong=_BELOW_3,
-        facts=(_RELU,),
+        facts=((*_RELU, "z3", "a3"),),
     ),
     Fault(
         "deep_mask_missing",

@@ -38,7 +38,7 @@ MODULAR = (
         "dx[x <= 0] = 0",
         "dx[dout <= 0] = 0",
         wrong="W1 b1 W2 b2",
-        facts=(_RELU,),
+        facts=((*_RELU, "`x`"),),
     ),
     Fault(
         "modular_bias_mean",

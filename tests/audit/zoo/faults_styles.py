@@ -49,7 +49,7 @@ COLUMNS = (
         _DZ1,
         'dZ1 = np.dot(W2.T, dZ2) * (1 - np.power(cache["Z1"], 2))',
         wrong="W1 b1",
-        facts=(_TANH,),
+        facts=((*_TANH, "A1"),),
     ),
     Fault(
         "columns_not_transposed",
@@ -74,7 +74,10 @@ COLUMNS = (
         "dW2 = 1 / m * np.dot(dZ2, A1.T) + reg / m * W2",
         "dW2 = 1 / m * np.dot(dZ2, A1.T) + reg * W2",
         wrong="W2",
-        facts=(("6 times", "m", *DIVIDED), PENALTY),
+        facts=(
+            ("6 times", "m", *DIVIDED),
+            (*PENALTY, "np.square", Line('penalty = np.sum(np.square(parameters["W1"]))')),
+        ),
     ),
     Fault(
         "columns_hidden_for_input",

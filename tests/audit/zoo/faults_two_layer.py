@@ -83,7 +83,7 @@ CASE_STUDY = (
         _MASKED,
         "dhidden[dhidden <= 0] = 0",
         wrong="W b",
-        facts=(_RELU,),
+        facts=((*_RELU, "hidden_layer"),),
     ),
     Fault(
         "case_used_before_division",
@@ -271,7 +271,7 @@ TOY_CLASS = (
         _DH1,
         "dh1 = da1 * (da1 > 0)",
         wrong="W1 b1",
-        facts=(_TOY_RELU,),
+        facts=((*_TOY_RELU, "h1"),),
     ),
     Fault(
         "toy_value_for_mask",
@@ -295,7 +295,7 @@ TOY_CLASS = (
         _DH1,
         "dh1 = da1 * (a1 / a1)",
         wrong="W1 b1",
-        facts=(("nan", "finite", "not finite", "0 / 0"),),
+        facts=(("nan", "finite", "0 / 0", "h1"),),
     ),
     Fault(
         "toy_stale_weights",
