@@ -110,7 +110,7 @@ def _table(audit: Audit, width: int, paint: _Paint) -> list[str]:
     with_numbers = _cells(audit.rows, numbers=True).text().splitlines()
     in_table = max(map(_width, with_numbers)) <= width and all(map(told_apart, audit.rows))
     lines = with_numbers if in_table else _cells(audit.rows, numbers=False).text().splitlines()
-    head = paint("faint", lines[0])
+    head = paint("faint", _cut(lines[0], width))
     rows = [
         paint(None if row.ok else "bad", _cut(line, width))
         for row, line in zip(audit.rows, lines[1:], strict=True)

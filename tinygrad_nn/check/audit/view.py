@@ -11,6 +11,7 @@ import linecache
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..report import at, figure, number
@@ -264,7 +265,9 @@ def _span(raw: str, text: str, margin: int, culprit: Culprit) -> tuple[int, int]
 
 
 def _indentation(culprit: Culprit) -> int:
-    line = linecache.getline(culprit.file, culprit.line)
+    line = ""
+    with suppress(Exception):  # whatever a file's name, or a loader, brings up
+        line = linecache.getline(culprit.file, culprit.line)
     return len(line) - len(line.lstrip())
 
 
