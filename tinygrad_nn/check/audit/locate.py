@@ -4,12 +4,11 @@ A step is right if its value is a derivative of the loss, or a value of the forw
 others, from which wrong gradients are computed, the culprit is the first for which there is a
 derivative that, put in its place, makes the wrong gradients right and leaves the others right. If
 there is none, the same is tried with the right steps: then something is missing after one of them.
-Imports: matching, observe, repair, suspect.
+Imports: changes, draws, matching, observe, repair, suspect.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,37 +16,35 @@ from typing import Any
 import numpy as np
 
 from ...node import Node
+from .changes import Possible, Step, by_instruction
 from .draws import Draw
-from .matching import Candidate, Candidates, Labels, squeezed
+from .matching import Candidates, Labels, instruction
 from .observe import Observation, ancestors
 from .repair import Change, Outcome, Repairs
 from .suspect import Label, Suspect
 
 #: Executions of a step up to which each may be mended in a way of its own.
-_FEW = 12
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """An instruction of the user's program, and what it executed.
-
-    Attributes:
-        nodes: the executions that are suspected.
-        all: every execution in the backward pass.
-    """
-
-    nodes: tuple[Node, ...]
-    all: tuple[Node, ...]
+_FEW = 8
+_DERIVATIVES = ("cotangent", "contribution")
 
 
 @dataclass(frozen=True, eq=False)
 class Mend:
-    """A repair that works: the step, what it should have been, and for whom it does."""
+    """A repair that works.
+
+    Attributes:
+        step: what is mended.
+        label: what it should have been.
+        outcome: for whom it does.
+        first: the change in the first draw.
+        kind: as in :class:`Suspect`.
+    """
 
     step: Step
     label: Label
     outcome: Outcome
-    first: Any  # the change in the first draw
+    first: Change
+    kind: str = "value"
 
 
 def locate(
@@ -83,113 +80,126 @@ class _Search:
         self.observation = observation
         self.draws = draws
         self.labels = labels
-        self.candidates = labels.candidates
         self.repairs = Repairs(observation, draws, wrong, right)
         self.wrong = frozenset(self.repairs.wrong)
-        self.executions = _steps(observation.backward)
-        self.forward = _steps(n for n in observation.nodes if n in observation.forward)
+        self.roots = self.repairs.roots
+        self.position = self.repairs.position
+        self.executions = by_instruction(observation.backward)
         first, truth = draws[0], self.repairs.truth[0]
         self.misshapen = [
             name
-            for name, root in self.repairs.roots.items()
-            if name in self.wrong and np.shape(first.values.get(root, 0.0)) != np.shape(truth[name])
+            for name in self.wrong
+            if np.shape(first.values.get(self.roots[name], 0.0)) != np.shape(truth[name])
         ]
+        self.possible = Possible(observation, draws, labels.candidates, self.misshapen)
+        self.needed = ancestors(self.roots[name] for name in self.wrong)
+        self.shared = ancestors(self.roots[name] for name in self.repairs.right)
+        self.doubtful = self._doubtful()
 
     # --- the answer -------------------------------------------------------------------------------
 
     def suspect(self) -> Suspect | None:
         if not self.wrong:
             return None
-        doubtful = self._doubtful()
-        steps = self._as_steps(doubtful)
-        found = [m for step in steps for m in self._mends(step)]
+        found = [m for step in self._as_steps(self.doubtful) for m in self._mends(step)]
         whole = [m for m in found if m.outcome.mended == self.wrong]
         if whole:
             mend = self._introduced(whole)
-            missing = self._missing(skip=mend)
-            return self._told(missing, "missing") if missing else self._told(mend, "value")
+            return self._told(self._missing(instead_of=mend) or mend)
         missing = self._missing()
         if missing is not None and missing.outcome.mended == self.wrong:
-            return self._told(missing, "missing")
-        partial = [m for m in found if len(m.outcome.mended) > 1]
-        if partial:
-            best = max(len(m.outcome.mended) for m in partial)
-            mend = self._introduced([m for m in partial if len(m.outcome.mended) == best])
-            return self._told(mend, "value")
-        first = self._first(doubtful)
-        if missing is not None and (first is None or not found):
-            return self._told(missing, "missing")
-        if found and (first is None or not self._is_before(first, found[0].step.nodes[0])):
-            return self._told(found[0], "value")
-        return None if first is None else Suspect(
-            first, (first,), "first", wrong=tuple(sorted(self.wrong)),
-            computes=self.labels.found.get(first),
-        )  # fmt: skip
+            return self._told(missing)
+        partly = self._missing(apart=True)
+        if partly is not None and partly.outcome.mended == self.wrong:
+            return self._told(partly)
+        return self._partial(found, missing)
 
-    def _told(self, mend: Mend, kind: str) -> Suspect:
+    def _partial(self, found: list[Mend], missing: Mend | None) -> Suspect | None:
+        """The suspect where no repair mends all: there may be several faults."""
+        best = max((len(m.outcome.mended) for m in found), default=0)
+        if best > 1 and (missing is None or len(missing.outcome.mended) < best):
+            most = [m for m in found if len(m.outcome.mended) == best]
+            return self._told(self._introduced(most))
+        first = self._first()
+        if missing is not None and (first is None or not found):
+            return self._told(missing)
+        if found and (first is None or not self._is_before(first, found[0].step.nodes[0])):
+            return self._told(found[0])
+        if first is None:
+            return None
+        computes = self.labels.found.get(first)
+        return Suspect(first, (first,), "first", computes=computes, wrong=tuple(sorted(self.wrong)))
+
+    def _told(self, mend: Mend) -> Suspect:
         nodes = mend.step.nodes
-        factor = None
-        ratios = [_ratio(self.draws[0].values[n], mend.first[n]) for n in nodes if n in mend.first]
-        if ratios and all(r is not None and abs(r - ratios[0]) <= 1e-8 * abs(r) for r in ratios):  # type: ignore[operator]
-            factor = ratios[0]
-        label = replace(mend.label, factor=mend.outcome.factor * mend.label.factor)
+        ratios = [_ratio(self.draws[0].values[n], mend.first[n]) for n in nodes]
+        same = all(r is not None and abs(r - (ratios[0] or 0)) <= 1e-8 * abs(r) for r in ratios)
         return Suspect(
             node=nodes[0],
             nodes=nodes,
-            kind=kind,
-            expected=label,
-            factor=factor,
+            kind=mend.kind,
+            expected=replace(mend.label, factor=mend.outcome.factor * mend.label.factor),
+            factor=ratios[0] if same else None,
             computes=self.labels.found.get(nodes[0]),
             repairs=tuple(sorted(mend.outcome.mended)),
             wrong=tuple(sorted(self.wrong)),
         )
 
     def _is_before(self, a: Node, b: Node) -> bool:
-        return self.repairs.position.get(a, -1) < self.repairs.position.get(b, -1)
+        return self.position.get(a, -1) < self.position.get(b, -1)
 
     # --- which steps ------------------------------------------------------------------------------
 
+    def _is_settled(self, node: Node) -> bool:
+        """Whether a step is known to be right.
+
+        A multiple of a derivative may be meant; it is, if right gradients come of it. A copy of a
+        forward value is where a derivative begins to be computed.
+        """
+        label = self.labels.found.get(node)
+        if label is None or label.kind == "local":
+            return False
+        if label.kind == "forward":
+            return label.is_exact and node.function is not np.positive
+        return label.is_exact or node in self.shared
+
     def _doubtful(self) -> list[Node]:
         """The steps to wrong gradients that are not known to be right, in order."""
-        roots = [self.repairs.roots[n] for n in self.wrong]
+        stack = [self.roots[name] for name in self.wrong]
         seen: set[Node] = set()
-        stack = [r for r in roots if r in self.repairs.position and not self.labels.is_right(r)]
         while stack:
             node = stack.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            for parent in node.inputs:
-                known = not isinstance(parent, Node) or parent not in self.repairs.position
-                if not known and not self.labels.is_right(parent):
-                    stack.append(parent)
-        return sorted(seen, key=self.repairs.position.__getitem__)
+            if node in self.position and node not in seen and not self._is_settled(node):
+                seen.add(node)
+                stack.extend(p for p in node.inputs if isinstance(p, Node))
+        return sorted(seen, key=self.position.__getitem__)
 
-    def _as_steps(self, nodes: list[Node]) -> list[Step]:
+    def _as_steps(self, nodes: Iterable[Node]) -> list[Step]:
         """The nodes by the instruction that they execute, each with all its executions."""
-        keys: dict[Any, list[Node]] = defaultdict(list)
-        for node in nodes:
-            keys[_key(node)].append(node)
-        return [Step(tuple(found), tuple(self.executions[key])) for key, found in keys.items()]
+        return [
+            Step(tuple(found), tuple(self.executions[key]))
+            for key, found in by_instruction(nodes).items()
+        ]
 
-    def _first(self, doubtful: list[Node]) -> Node | None:
+    def _first(self) -> Node | None:
         """The first doubtful step that only wrong gradients need, and whose operands are right."""
-        roots = self.repairs.roots
-        used = ancestors(roots[n] for n in self.repairs.right)
         for strict in (True, False):
-            for node in doubtful:
-                if node in used or (strict and node in self.labels.found):
+            for node in self.doubtful:
+                if node in self.shared or (strict and node in self.labels.found):
                     continue
-                if not any(p in doubtful for p in node.inputs if p not in used) or not strict:
+                if not strict or not any(
+                    p in self.doubtful for p in node.inputs if p not in self.shared
+                ):
                     return node
-        known = [roots[n] for n in sorted(self.wrong)]
+        known = [self.roots[name] for name in sorted(self.wrong)]
         return known[0] if known else None
 
     def _introduced(self, mends: list[Mend]) -> Mend:
         """Of repairs that mend the same, the one where the fault came in.
 
-        It is the first; but where the value is a multiple of what it should be, a multiple may be
-        meant (the division follows), so it is where a factor comes in last.
+        It is the first. But where the value is a multiple of what it should be, a multiple may be
+        meant, as a division follows: then it is where a factor comes in last; if none does, the
+        division is missing where the multiple is last used.
         """
         first = mends[0]
         if not self._is_multiple(first):
@@ -198,7 +208,8 @@ class _Search:
         for m in reversed(multiples):
             if self._brings_factor(m.step.nodes[0]):
                 return m
-        return multiples[-1]
+        after = [m for m in mends if not self._is_multiple(m)]
+        return after[0] if after else multiples[-1]
 
     def _is_multiple(self, m: Mend) -> bool:
         return all(_ratio(self.draws[0].values[n], v) is not None for n, v in m.first.items())
@@ -206,223 +217,147 @@ class _Search:
     def _brings_factor(self, node: Node) -> bool:
         """Whether a node's factor is another than that of what it was computed from."""
         label = self.labels.found.get(node)
-        if label is None or label.kind not in ("cotangent", "contribution"):
+        if label is None or label.kind not in _DERIVATIVES:
             return True
-        factor, known = 1.0, False
-        for parent in node.inputs:
-            other = self.labels.found.get(parent) if isinstance(parent, Node) else None
-            if other is not None and other.kind in ("cotangent", "contribution"):
-                factor, known = factor * other.factor, True
-        return not known or abs(factor - label.factor) > 1e-8 * abs(factor)
+        factors = self._factors_before(node)
+        return all(abs(f - label.factor) > 1e-8 * abs(f) for f in factors)
+
+    def _factors_before(self, node: Node) -> list[float]:
+        """The factors of the nearest derivatives that a node was computed from."""
+        found: list[float] = []
+        stack, seen = list(node.inputs), set()
+        while stack:
+            parent = stack.pop()
+            if not isinstance(parent, Node) or parent in seen or parent not in self.position:
+                continue
+            seen.add(parent)
+            label = self.labels.found.get(parent)
+            if label is not None and label.kind in _DERIVATIVES:
+                found.append(label.factor)
+            else:
+                stack.extend(parent.inputs)
+        return found
 
     # --- repairs ----------------------------------------------------------------------------------
 
     def _mends(self, step: Step) -> Iterator[Mend]:
         """The best repair of a step, if there is one."""
-        best: Mend | None = None
-        for label, changes in self._changes(step):
-            outcome = self.repairs.attempt(changes)
-            if outcome is None:
-                continue
-            mend = Mend(step, label, outcome, _scaled(changes[0], outcome.factor))
-            if best is None or self._quality(mend) > self._quality(best):
-                best = mend
-        if 1 < len(step.nodes) <= _FEW and (best is None or best.outcome.mended != self.wrong):
-            greedy = self._one_by_one(step)
-            if greedy is not None and (best is None or self._quality(greedy) > self._quality(best)):
-                best = greedy
+        roots = {self.roots[name] for name in self.wrong}
+        if not any(np.any(self.draws[0].values[n]) or n in roots for n in step.nodes):
+            return  # np.zeros_like, to be filled
+        reshaping = bool(self.repairs.touched(step.nodes) & set(self.misshapen))
+        best = self._best(step, self.possible.of(step, reshaping))
+        if len(step.nodes) > 1 and (best is None or best.outcome.mended != self.wrong):
+            last = Step(step.nodes[-1:], step.nodes[-1:])
+            others = [self._best(last, self.possible.of(last, reshaping))]
+            if len(step.nodes) <= _FEW:
+                others.append(self._one_by_one(step))
+            for other in others:
+                if other is not None and (best is None or _quality(other) > _quality(best)):
+                    best = other
         if best is not None:
             yield best
 
-    def _quality(self, m: Mend) -> Any:
-        kinds = ("forward", "local", "contribution", "cotangent")
-        return (
-            len(m.outcome.mended), m.outcome.factor == 1.0, not m.label.transposed,
-            kinds.index(m.label.kind),
-        )  # fmt: skip
-
-    def _changes(self, step: Step) -> Iterator[tuple[Label, list[Change]]]:
-        """What may be put in the place of a step's executions, for each draw."""
-        if len(step.nodes) == 1:
-            yield from self._single(step.nodes[0])
-        if len(step.all) > 1:
-            yield from self._families(step)
-
-    def _single(self, node: Node) -> Iterator[tuple[Label, list[Change]]]:
-        value = self.draws[0].values[node]
-        if getattr(value, "dtype", np.dtype(object)).kind not in "fb":
-            return
-        for c, turned in self.candidates.like(value):
-            label = replace(c.label, transposed=turned)
-            if value.dtype.kind == "b":
-                if c.label.kind == "local":
-                    yield label, self._put(node, [v != 0 for v in c.values], turned)
-                    yield label, self._put(node, [v == 0 for v in c.values], turned)
-            else:
-                yield label, self._put(node, list(c.values), turned)
-        if self.repairs.touched([node]) & set(self.misshapen):
-            for c in self._of_misshapen(value):
-                yield c.label, [{node: v} for v in c.values]
-
-    def _of_misshapen(self, value: Any) -> Iterator[Candidate]:
-        params = {self.observation.params[n] for n in self.misshapen}
-        for shape, found in self.candidates.of_shape.items():
-            if shape not in (squeezed(value), squeezed(value)[::-1]) or np.ndim(value) < 2:
-                yield from (
-                    c for c in found if c.label.node in params and c.label.kind != "forward"
-                )
-        for n in self.misshapen:
-            for c in self.candidates.of_shape.get(squeezed(self.observation.params[n].value), ()):
-                if c.label.node is self.observation.params[n] and c.label.kind != "forward":
-                    yield c
-
-    def _put(self, node: Node, values: list[Any], turned: bool) -> list[Change]:
-        changes: list[Change] = []
-        for d, v in zip(self.draws, values, strict=True):
-            shape = np.shape(d.values[node])
-            v = np.transpose(v) if turned else v
-            changes.append({node: np.reshape(v, shape)[()]})
-        return changes
-
-    def _families(self, step: Step) -> Iterator[tuple[Label, list[Change]]]:
-        """For a step executed often: the values of a forward step executed as often; rows."""
-        n = len(step.all)
-        where = [step.all.index(node) for node in step.nodes]
-        for executed in self.forward.values():
-            if len(executed) != n:
-                continue
-            for order in (executed, executed[::-1]):
-                yield from self._paired(step, [order[i] for i in where])
-        for shape, found in list(self.candidates.of_shape.items()):
-            if len(shape) < 1 or n not in (shape[0], shape[-1]):
-                continue
-            for c in found:
-                for axis in {0, len(shape) - 1}:
-                    if shape[axis] == n:
-                        yield from self._rows(step, where, c, axis)
-
-    def _paired(self, step: Step, nodes: list[Node]) -> Iterator[tuple[Label, list[Change]]]:
-        """Each execution with the derivatives around its counterpart in the forward pass."""
-        first = self.draws[0]
-        if all(n in first.cotangents for n in nodes):
-            yield from self._fitting(
-                step,
-                Label("cotangent", nodes[0]),
-                [[d.cotangents[n] for n in nodes] for d in self.draws],
-            )
-        for i in range(len(nodes[0].inputs)):
-            if all((n, i) in first.contributions for n in nodes):
-                label = Label("contribution", nodes[0].inputs[i], use=(nodes[0], i))
-                values = [[d.contributions[n, i] for n in nodes] for d in self.draws]
-                yield from self._fitting(step, label, values)
-        yield from self._fitting(
-            step, Label("forward", nodes[0]), [[d.values[n] for n in nodes] for d in self.draws]
-        )
-
-    def _rows(
-        self, step: Step, where: list[int], c: Candidate, axis: int
-    ) -> Iterator[tuple[Label, list[Change]]]:
-        for backwards in (False, True):
-            values = []
-            for v in c.values:
-                v = np.moveaxis(np.reshape(v, squeezed(v)), axis, 0)
-                values.append([v[::-1][i] if backwards else v[i] for i in where])
-            yield from self._fitting(step, c.label, values)
-
-    def _fitting(
-        self, step: Step, label: Label, values: list[list[Any]]
-    ) -> Iterator[tuple[Label, list[Change]]]:
-        """One change for each draw, if every value has its step's shape (or is its transpose)."""
-        for turned in (False, True):
-            changes: list[Change] = []
-            for d, given in zip(self.draws, values, strict=True):
-                change: Change = {}
-                for node, v in zip(step.nodes, given, strict=True):
-                    v = np.transpose(v) if turned else v
-                    shape = np.shape(d.values[node])
-                    if squeezed(v) != tuple(k for k in shape if k != 1):
-                        return
-                    if getattr(v, "dtype", np.dtype(object)).kind != "f":
-                        return
-                    change[node] = np.reshape(v, shape)[()]
-                changes.append(change)
-            yield replace(label, transposed=turned), changes
-            if all(np.ndim(v) < 2 for v in values[0]):
-                return
+    def _best(self, step: Step, changes: Iterable[tuple[Label, list[Change]]]) -> Mend | None:
+        best: Mend | None = None
+        for label, change in changes:
+            outcome = self.repairs.attempt(change)
+            if outcome is not None:
+                mend = Mend(step, label, outcome, _scaled(change[0], outcome.factor))
+                if best is None or _quality(mend) > _quality(best):
+                    best = mend
+        return best
 
     def _one_by_one(self, step: Step) -> Mend | None:
         """Each execution mended in turn, with the ones before it mended already."""
         made: list[Change] = [{} for _ in self.draws]
         best: Mend | None = None
         for node in step.nodes:
-            chosen: tuple[Any, Mend, list[Change]] | None = None
-            for label, changes in self._single(node):
+            chosen: tuple[Mend, list[Change]] | None = None
+            for label, changes in self.possible.single(node):
                 trial = [{**old, **new} for old, new in zip(made, changes, strict=True)]
                 outcome = self.repairs.attempt(trial, scale=not made[0])
                 if outcome is None:
                     continue
                 trial = [_scaled(c, outcome.factor) for c in trial]
-                mend = Mend(step, label, outcome, trial[0])
-                if chosen is None or self._quality(mend) > chosen[0]:
-                    chosen = (self._quality(mend), mend, trial)
-            if chosen is not None and (best is None or chosen[0] > self._quality(best)):
-                best, made = chosen[1], chosen[2]
+                part = Step(tuple(trial[0]), step.all)
+                mend = Mend(part, label, outcome, trial[0])
+                if chosen is None or _quality(mend) > _quality(chosen[0]):
+                    chosen = mend, trial
+            if chosen is not None and (best is None or _quality(chosen[0]) > _quality(best)):
+                best, made = chosen
         return best
 
     # --- what is missing --------------------------------------------------------------------------
 
-    def _missing(self, skip: Mend | None = None) -> Mend | None:
+    def _missing(self, instead_of: Mend | None = None, apart: bool = False) -> Mend | None:
         """A right step after which something is missing: another derivative mends the rest.
 
         Args:
-            skip: a repair of a wrong step that mends everything. It is the better explanation if
-                its own value was meant to be that derivative, or that derivative is computed
-                somewhere: then a wrong operand was taken.
+            instead_of: a repair of a wrong step that mends everything.
+            apart: whether only the doubtful steps take the changed value.
         """
-        roots = [self.repairs.roots[n] for n in sorted(self.wrong)]
-        needed = ancestors(roots)
-        nodes = [
-            n for n in self.observation.backward
-            if n in needed and self.labels.is_right(n)
-            and self.labels.found[n].kind in ("cotangent", "contribution")
-        ]  # fmt: skip
-        computed = {
-            label.node
-            for label in self.labels.found.values()
-            if label.is_exact and label.kind == "cotangent"
+        settled = {
+            instruction(n)
+            for n in self.observation.backward
+            if n in self.needed and self.labels.is_right(n)
         }
+        nodes = [n for n in self.observation.backward if n in self.needed]
         best: Mend | None = None
-        for step in reversed(self._as_steps(nodes)):
-            own = self.labels.found[step.nodes[0]]
-            for label, changes in self._changes(step):
-                same = (label.kind, label.node) == (own.kind, own.node)
-                if same or label.kind not in ("cotangent", "contribution"):
+        for step in reversed(self._as_steps(n for n in nodes if instruction(n) in settled)):
+            if instead_of is not None and not self._leads_to(step, instead_of):
+                continue
+            for mend in self._after(step, apart):
+                if instead_of is not None and not self._is_better(mend, instead_of):
                     continue
-                if skip is not None and (
-                    label.node in computed or label.node is skip.label.node
-                    or step.nodes[0] not in ancestors(skip.step.nodes[:1])
-                ):  # fmt: skip
-                    continue
-                outcome = self.repairs.attempt(changes, scale=False)
-                if outcome is None:
-                    continue
-                mend = Mend(step, label, outcome, changes[0])
-                if best is None or len(outcome.mended) > len(best.outcome.mended):
+                if best is None or len(mend.outcome.mended) > len(best.outcome.mended):
                     best = mend
             if best is not None and best.outcome.mended == self.wrong:
                 return best
-        return None if skip is not None else best
+        return None if instead_of is not None else best
+
+    def _after(self, step: Step, apart: bool) -> Iterator[Mend]:
+        """What mends something in the place of a right step's value."""
+        own = next(self.labels.found[n] for n in step.nodes if self.labels.is_right(n))
+        only = None
+        if apart:
+            users = (u for n in step.nodes for u in self.repairs.users.get(n, ()))
+            only = frozenset(u for u in users if u in self.doubtful and u not in self.shared)
+            if not only:
+                return
+        for label, changes in self.possible.of(step):
+            is_value = own.kind == "forward"
+            if is_value != (label.kind == "forward") or label.kind == "local":
+                continue
+            outcome = self.repairs.attempt(changes, scale=is_value, only=only)
+            if outcome is not None:
+                kind = "value" if is_value else "missing"
+                yield Mend(step, label, outcome, _scaled(changes[0], outcome.factor), kind)
+
+    def _leads_to(self, step: Step, mend: Mend) -> bool:
+        return step.nodes[0] in ancestors(mend.step.nodes[:1])
+
+    def _is_better(self, missing: Mend, mend: Mend) -> bool:
+        """Whether a step that is missing explains more than one whose value is wrong.
+
+        Not if that value was meant to be the very derivative that is missing; nor if the derivative
+        is computed somewhere (a wrong operand was taken); nor if only a factor is missing.
+        """
+        if missing.kind != "missing" or missing.outcome.mended != self.wrong:
+            return False
+        ((node, value),) = list(missing.first.items())[:1]
+        if _ratio(self.draws[0].values[node], value) is not None:
+            return False
+        meant = [mend.first[n] for n in mend.step.nodes]
+        known = [self.draws[0].values[n] for n in self.observation.backward]
+        return all(_ratio(x, value) is None for x in (*meant, *known))
 
 
-def _key(node: Node) -> Any:
-    return (id(node.code), node.offset, node.function)
-
-
-def _steps(nodes: Iterable[Node]) -> dict[Any, list[Node]]:
-    found: dict[Any, list[Node]] = defaultdict(list)
-    for node in nodes:
-        found[_key(node)].append(node)
-    return found
+def _quality(m: Mend) -> Any:
+    """The better of several repairs of one step."""
+    kinds = ("forward", "local", "contribution", "cotangent")
+    plain = (m.outcome.factor == 1.0, not m.label.transposed)
+    return (len(m.outcome.mended), *plain, kinds.index(m.label.kind))
 
 
 def _scaled(change: Change, factor: float) -> Change:

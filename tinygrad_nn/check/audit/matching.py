@@ -56,9 +56,10 @@ class Candidates:
         for node in nodes:
             if node in first.cotangents:
                 self._add(Label("cotangent", node), [d.cotangents[node] for d in draws])
-        for (node, consumer), numbers in _uses(first).items():
-            label = Label("contribution", node, use=(consumer, numbers[0]))
-            self._add(label, [sum(d.contributions[consumer, i] for i in numbers) for d in draws])
+        for (node, _), edges in _uses(first).items():
+            edges.reverse()  # in the order of execution
+            label = Label("contribution", node, use=edges[0])
+            self._add(label, [sum(d.contributions[edge] for edge in edges) for d in draws])
         for node in (*nodes, *(n for n in observation.forward if n.function is None)):
             if getattr(first.values.get(node), "dtype", np.dtype(int)).kind == "f":
                 self._add(Label("forward", node), [d.values[node] for d in draws])
@@ -91,17 +92,25 @@ class Candidates:
         return found
 
 
-def _uses(draw: Draw) -> dict[tuple[Node, Node], list[int]]:
-    """For each node used by several others: each of these, with the numbers of its arguments."""
-    uses: dict[Node, dict[Node, list[int]]] = defaultdict(lambda: defaultdict(list))
+def _uses(draw: Draw) -> dict[tuple[Node, Any], list[tuple[Node, int]]]:
+    """For each node that is used several times its uses: by consumer, and by instruction."""
+    uses: dict[Node, dict[Any, list[tuple[Node, int]]]] = defaultdict(lambda: defaultdict(list))
     for consumer, i in draw.contributions:
-        uses[consumer.inputs[i]][consumer].append(i)
-    return {
-        (node, consumer): numbers
-        for node, consumers in uses.items()
-        if len(consumers) > 1
-        for consumer, numbers in consumers.items()
-    }
+        for key in (consumer, instruction(consumer)):
+            uses[consumer.inputs[i]][key].append((consumer, i))
+    found = {}
+    for node, consumers in uses.items():
+        whole = sum(isinstance(key, Node) for key in consumers)
+        for key, edges in consumers.items():
+            distinct = len({consumer for consumer, _ in edges})
+            if distinct < whole and (isinstance(key, Node) or distinct > 1):
+                found[node, key] = edges
+    return found
+
+
+def instruction(node: Node) -> Any:
+    """What the executions of one step of the user's program have in common."""
+    return (id(node.code), node.offset, node.function)
 
 
 def squeezed(value: Any) -> tuple[int, ...]:
@@ -110,21 +119,35 @@ def squeezed(value: Any) -> tuple[int, ...]:
 
 
 def _neighbours(order: list[Node]) -> Iterable[tuple[Node, Node]]:
-    """Pairs (u, v) of forward nodes of one shape, v computed from u in a few elementwise steps."""
+    """Pairs (u, v) of forward nodes: v is computed from u elementwise, and u is used for it only."""
+    users: dict[Node, set[Node]] = defaultdict(set)
+    for n in order:
+        for p in n.inputs:
+            if isinstance(p, Node):
+                users[p].add(n)
     for v in order:
-        reached, frontier = set(), {v}
+        chain = {v}
+        frontier = [v] if _is_elementwise(v) else []
         for _ in range(_NEAR):
-            frontier = {
+            found = [
                 p
                 for n in frontier
                 for p in n.inputs
                 if isinstance(p, Node)
                 and p.requires_grad
-                and p not in reached
+                and p not in chain
+                and users[p] <= chain
                 and np.shape(p.value) == np.shape(v.value) != ()
-            }
-            reached |= frontier
-        yield from ((u, v) for u in reached)
+            ]
+            for u in dict.fromkeys(found):
+                chain.add(u)
+                yield u, v
+            frontier = [u for u in found if _is_elementwise(u)]
+
+
+def _is_elementwise(node: Node) -> bool:
+    function = node.function
+    return function is np.where or (isinstance(function, np.ufunc) and function is not np.matmul)
 
 
 class Labels:
@@ -180,9 +203,9 @@ class Labels:
         )
 
     def is_right(self, node: Node) -> bool:
-        """Whether the value is exactly something that belongs into a backward pass."""
+        """Whether the value is exactly a derivative of the loss, or a value of the forward pass."""
         label = self.found.get(node)
-        return label is not None and label.is_exact
+        return label is not None and label.is_exact and label.kind != "local"
 
 
 def nice(factor: float) -> float:

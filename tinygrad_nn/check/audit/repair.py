@@ -70,62 +70,91 @@ class Repairs:
             for parent in set(node.inputs):
                 if isinstance(parent, Node):
                     self.users.setdefault(parent, []).append(node)
-        self._after: dict[frozenset[Node], list[Node]] = {}
+        self._after: dict[Any, list[Node]] = {}
 
-    def after(self, nodes: Iterable[Node]) -> list[Node]:
-        """All that is computed from the nodes, in the order of execution, without these."""
+    def after(self, nodes: Iterable[Node], only: frozenset[Node] | None = None) -> list[Node]:
+        """All that is computed from the nodes, in the order of execution, without these.
+
+        Args:
+            nodes: where to begin.
+            only: of the steps that use them directly, the ones to follow; by default all.
+        """
         key = frozenset(nodes)
-        if key not in self._after:
-            seen, stack = set(key), list(key)
+        if (key, only) not in self._after:
+            seen = set(key)
+            stack = [u for n in key for u in self.users.get(n, ()) if only is None or u in only]
             while stack:
-                for user in self.users.get(stack.pop(), ()):
-                    if user not in seen:
-                        seen.add(user)
-                        stack.append(user)
+                user = stack.pop()
+                if user not in seen:
+                    seen.add(user)
+                    stack.extend(self.users.get(user, ()))
             found = [n for n in seen if n in self.position and n not in key]
-            self._after[key] = sorted(found, key=self.position.__getitem__)
-        return self._after[key]
+            self._after[key, only] = sorted(found, key=self.position.__getitem__)
+        return self._after[key, only]
 
-    def touched(self, nodes: Iterable[Node]) -> set[str]:
+    def touched(self, nodes: Iterable[Node], only: frozenset[Node] | None = None) -> set[str]:
         """The wrong gradients that depend on the nodes."""
-        reached = {*nodes, *self.after(nodes)}
+        reached = {*self.after(nodes, only), *(() if only is not None else nodes)}
         return {name for name in self.wrong if self.roots[name] in reached}
 
-    def gradients(self, i: int, change: Change, names: Iterable[str]) -> dict[str, Any] | None:
-        """The hand-written gradients in draw i after a change; None if it cannot be computed."""
-        after = self.after(change)
+    def gradients(
+        self, i: int, change: Change, names: Iterable[str], only: frozenset[Node] | None = None
+    ) -> dict[str, Any] | None:
+        """The hand-written gradients in draw i after a change; None if it cannot be computed.
+
+        With ``only`` given, other steps go on using the old values.
+        """
+        after = self.after(change, only)
         values = dict(self.draws[i].values)
         for node in after:
             del values[node]
-        values.update(change)
+        if only is None:
+            values.update(change)
         try:
             with np.errstate(all="ignore"):
+                if only is not None:
+                    for node in (n for n in after if n in only):
+                        self._replay_until(node, after, values)
+                        values[node] = replay([node], {**values, **change})[node]
                 replay(after, values)
         except (ArithmeticError, ValueError, TypeError, IndexError):
             return None
         return {n: values[self.roots[n]] for n in names if self.roots[n] in values}
 
-    def attempt(self, changes: Sequence[Change], scale: bool = True) -> Outcome | None:
+    def _replay_until(self, node: Node, after: list[Node], values: Change) -> None:
+        position = self.position[node]
+        replay((n for n in after if self.position[n] < position), values)
+
+    def attempt(
+        self,
+        changes: Sequence[Change],
+        scale: bool = True,
+        only: frozenset[Node] | None = None,
+    ) -> Outcome | None:
         """Try a change, one for each draw, also multiplied by a factor; None if nothing mends.
 
         A gradient that was right and is not any more makes it None as well.
         """
-        touched = self.touched(changes[0])
+        touched = self.touched(changes[0], only)
         if not touched:
             return None
-        outcome = self._outcome(changes, 1.0, touched)
+        outcome = self._outcome(changes, 1.0, touched, only)
         if outcome is not None or not scale:
             return outcome
-        factor = self._fitted(changes[0], touched)
-        return None if factor is None else self._outcome(changes, factor, touched)
+        factor = self._fitted(changes[0], touched, only)
+        return None if factor is None else self._outcome(changes, factor, touched, only)
 
     def _outcome(
-        self, changes: Sequence[Change], factor: float, touched: set[str]
+        self,
+        changes: Sequence[Change],
+        factor: float,
+        touched: set[str],
+        only: frozenset[Node] | None,
     ) -> Outcome | None:
         mended = set(touched)
         for i, change in enumerate(changes):
             scaled = {n: _times(v, factor) for n, v in change.items()}
-            found = self.gradients(i, scaled, (*touched, *self.right))
+            found = self.gradients(i, scaled, (*touched, *self.right), only)
             if found is None:
                 return None
             mended = {n for n in mended if same(found.get(n), self.truth[i][n])}
@@ -134,7 +163,9 @@ class Repairs:
                 return None
         return Outcome(frozenset(mended), factor)
 
-    def _fitted(self, change: Change, touched: set[str]) -> float | None:
+    def _fitted(
+        self, change: Change, touched: set[str], only: frozenset[Node] | None
+    ) -> float | None:
         """The factor with which a change mends the gradients in the first draw, if there is one.
 
         Hand-written gradients depend linearly on each of their steps, so two trials tell.
@@ -142,10 +173,10 @@ class Repairs:
         if any(np.size(v) == 1 or v.dtype == bool for v in change.values()):
             return None
         twice = {n: _times(v, 2.0) for n, v in change.items()}
-        one, two = (self.gradients(0, c, touched) for c in (change, twice))
+        one, two = (self.gradients(0, c, touched, only) for c in (change, twice))
         if one is None or two is None:
             return None
-        for name in sorted(touched):
+        for name in sorted(touched & one.keys() & two.keys()):
             truth = self.truth[0][name]
             if np.shape(one[name]) != np.shape(truth):
                 continue
