@@ -2,7 +2,8 @@
 
 The derivative of the loss with respect to a parameter is the sum of what comes through each use of
 it in the forward pass: a product, a penalty, the same product for every sample or step. A gradient
-that is wrong may still be a combination of just these. Imports: draws, mistakes_trial, words.
+that is wrong may still be a combination of just these. Or one use of some value in between is
+counted wrongly, and all gradients below it follow. Imports: mistakes_trial, replay; node.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 
 from ...node import Node
 from .mistakes_trial import Trial, key, same
+from .replay import Values
+from .replay import _pull as pull
 
 #: Beyond so many uses their factors are not fitted one by one.
 _MOST = 40
@@ -145,3 +148,85 @@ def nice(x: float, tolerance: float = 1e-7) -> float:
     if near is not None and abs(float(near) - x) <= tolerance * max(1.0, abs(x)):
         return float(near)
     return x
+
+
+# --- one use, followed down -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Path:
+    """One use in the forward pass that is counted wrongly, and nothing else.
+
+    Attributes:
+        consumer: the operation (its first execution).
+        number: as which argument.
+        factor: how often it is counted; 1 would be right.
+    """
+
+    consumer: Node
+    number: int
+    factor: float
+
+
+def single_use(trial: Trial) -> Path | None:
+    """The use of a forward value that, counted wrongly, reproduces all wrong gradients."""
+    seen = trial.observation
+    order = [n for n in seen.nodes if n in seen.forward]
+    users: dict[Node, int] = defaultdict(int)
+    groups: dict[Any, list[tuple[Node, int]]] = defaultdict(list)
+    for consumer, i in trial.draws[0].contributions:
+        users[consumer.inputs[i]] += 1
+        groups[key(consumer), i].append((consumer, i))
+    for group in sorted(groups.values(), key=lambda g: -trial.index[g[0][0]]):
+        if not any(users[c.inputs[i]] > 1 for c, i in group) or trial.exhausted:
+            continue
+        found = _counted(trial, order, frozenset(group))
+        if found is not None:
+            first = min(group, key=lambda pair: trial.index[pair[0]])
+            return Path(*first, found)
+    return None
+
+
+def _counted(trial: Trial, order: list[Node], group: frozenset[tuple[Node, int]]) -> float | None:
+    """How often a use is counted, if that alone is wrong."""
+    without = _scaled(trial, order, group, 0.0, 0)
+    top = bottom = 0.0
+    for name in trial.names:
+        truth = trial.truth(name, 0)
+        g = trial.values[0].get(trial.observation.grads[name])
+        if g is None or np.shape(g) != np.shape(truth) or not np.isfinite(g).all():
+            return None
+        step = without[name] - truth
+        top += float(np.sum(step * (g - truth)))
+        bottom += float(np.sum(step * step))
+    if bottom == 0:
+        return None
+    factor = nice(1 - top / bottom)
+    if abs(factor - 1) < 1e-9:
+        return None
+    for draw in range(len(trial.draws)):
+        made = _scaled(trial, order, group, factor, draw) if (factor, draw) != (0, 0) else without
+        for name in trial.names:
+            g = trial.values[draw][trial.observation.grads[name]]
+            if not same(made[name], g, trial.rounding(name)):
+                return None
+    return factor
+
+
+def _scaled(
+    trial: Trial, order: list[Node], group: frozenset[tuple[Node, int]], c: float, draw: int
+) -> dict[str, Any]:
+    """Autodiff's gradients with one use counted c times."""
+    values = Values((), trial.values[draw])
+    loss = trial.observation.loss
+    g: dict[Node, Any] = {loss: np.ones_like(values[loss])}
+    for node in reversed(order):
+        if node not in g or not node.requires_grad:
+            continue
+        trial.spend(node)
+        for i, part in pull(node, g[node], values):
+            part = c * part if (node, i) in group else part
+            parent = node.inputs[i]
+            g[parent] = g[parent] + part if parent in g else part
+    leaves = trial.observation.params
+    return {n: g.get(leaves[n], np.zeros_like(trial.truth(n, draw))) for n in trial.names}

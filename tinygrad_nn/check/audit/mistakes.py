@@ -5,28 +5,34 @@ the forward pass is told as such: "the term 0.5 * reg * np.sum(W2 * W2), line 14
 times". Otherwise the classic mistakes are undone one by one, each a single change of the user's
 backward pass, until one makes every gradient right, in several draws of the parameters: then that
 was the mistake, and its words say so. When nothing fits, nothing is said.
-Imports: decompose, draws, mistakes_edits, mistakes_operands, mistakes_trial, mistakes_words.
+Imports: decompose, draws, mistakes_edits, mistakes_operands, mistakes_terms, mistakes_trial,
+mistakes_words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-import numpy as np
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from ...node import Node
-from .decompose import Combination, Use, contribution, decompose
+from ..analytic import ABSENT
+from . import mistakes_edits, mistakes_operands
+from .decompose import single_use
 from .draws import Draw, draws
-from .mistakes_edits import Site, edits
-from .mistakes_operands import operand_edits
+from .mistakes_edits import Site
+from .mistakes_terms import absent, say_path, terms
 from .mistakes_trial import Edit, Trial, key, sites
-from .mistakes_words import Saying, Speaker, ratio
+from .mistakes_words import Saying, Speaker
 from .observe import Observation, ancestors
 from .result import AuditRow
 from .suspect import Suspect
 from .truth import same_in
-from .words import Words, line, listed, number, ordinal
+from .words import Words, line
+
+#: By how much a change elsewhere than at the suspect's line must be the simpler one.
+_ELSEWHERE = 0.25
+#: By how much more a change further away is doubted.
+_FAR = 0.0005
 
 
 @dataclass(frozen=True)
@@ -63,19 +69,32 @@ def explain(
     """
     wrong = tuple(r.parameter for r in rows if not r.ok and r.parameter in observation.params)
     traced = tuple(n for n in wrong if isinstance(observation.grads.get(n), Node))
-    if not traced or len(traced) < len(wrong):
-        return None
     trial = Trial(observation, _telling(observation, traced), traced)
     speaker = Speaker(trial, Words(observation))
-    terms = _terms(speaker)
-    found = _search(trial, speaker, suspect)
-    if terms is not None and (found is None or terms.separate):
-        if found is None:
-            return Explanation(terms.text, True)
-        return Explanation(terms.text, True, found.correction, found.node, found.missing)
-    if found is None:
+    lost = [n for n in wrong if observation.grads.get(n, ABSENT) is ABSENT]
+    if lost:
+        return _explained(absent(speaker, lost))
+    if not traced or len(traced) < len(wrong):
         return None
-    return Explanation(found.text, True, found.correction, found.node, found.missing)
+    sums = terms(speaker)
+    found = _search(trial, speaker, suspect)
+    if sums is not None and sums.separate:
+        told = Saying(sums.text, "", None) if found is None else replace(found, text=sums.text)
+        return _explained(told)
+    if found is None:
+        path = single_use(trial)
+        if path is not None:
+            return _explained(say_path(speaker, path))
+        return _explained(Saying(sums.text, "", None)) if sums is not None else None
+    if sums is not None and found.also:
+        found = replace(found, text=f"{found.text}; {sums.text}")
+    return _explained(found)
+
+
+def _explained(saying: Saying | None) -> Explanation | None:
+    if saying is None:
+        return None
+    return Explanation(saying.text, True, saying.correction, saying.node, saying.missing)
 
 
 def _telling(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ...]:
@@ -93,141 +112,51 @@ def _telling(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ..
 
 
 def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying | None:
-    """The words of the simplest change that makes all gradients right, nearest to the suspect."""
-    groups = _suspects(trial)
-    home = line(suspect.node) if suspect is not None else None
-    if home is not None:
-        groups.sort(key=lambda g: (line(g[0]) != home, abs(line(g[0]) - home)))
+    """The words of the simplest change that makes all gradients right, near the suspect."""
+    tables = (*mistakes_edits.TABLE, *mistakes_operands.TABLE)
+    home = suspect.node if suspect is not None else None
+    plan = [
+        (cost + _distance(site, home), i, j, site)
+        for j, site in enumerate(_suspects(trial))
+        for i, (cost, _) in enumerate(tables)
+    ]
     best: Edit | None = None
-    for site in groups:
-        if best is not None and home is not None and line(site[0]) != line(best.nodes[0]):
+    least = float("inf")
+    for bound, i, _, site in sorted(plan, key=lambda entry: entry[:3]):
+        if bound >= least or trial.exhausted:
             break
-        for edit in _candidates(speaker, site):
-            if best is not None and edit.cost >= best.cost:
-                break
-            if trial.exhausted:
-                return best.say() if best is not None else None
-            if trial.accepts(edit):
-                best = edit
-                break
+        away = bound - tables[i][0]
+        for edit in _cheaper(tables[i][1](speaker, site), trial):
+            if edit.cost + away < least and trial.accepts(edit):
+                best, least = edit, edit.cost + away
     return best.say() if best is not None else None
 
 
-def _candidates(speaker: Speaker, site: Site) -> list[Edit]:
-    found = [*edits(speaker, site), *operand_edits(speaker, site)]
-    return sorted(found, key=lambda edit: edit.cost)
+def _cheaper(edits: Iterator[Edit], trial: Trial) -> Iterator[Edit]:
+    """The changes, until too much was computed."""
+    for edit in edits:
+        if trial.exhausted:
+            return
+        trial.spent += 100 * len(edit.nodes)
+        yield edit
+
+
+def _distance(site: Site, home: Node | None) -> float:
+    """How much a change at an operation is doubted, because the suspect is another one."""
+    if home is None:
+        return 0.0
+    if line(site[0]) == line(home) and site[0].code is home.code:
+        return 0.0
+    return _ELSEWHERE + _FAR * min(abs(line(site[0]) - line(home)), 100)
 
 
 def _suspects(trial: Trial) -> list[Site]:
     """The operations of the backward pass that every wrong gradient was computed from."""
-    backward = set(trial.observation.backward)
     common: set[object] | None = None
     members: set[Node] = set()
     for name in trial.wrong:
-        above = ancestors([trial.observation.grads[name]]) & backward
+        above = ancestors([trial.observation.grads[name]]) & trial.backward
         members |= above
         keys = {key(node) for node in above}
         common = keys if common is None else common & keys
-    chosen = [n for n in trial.program if n in members and key(n) in (common or ())]
-    return sites(chosen)
-
-
-# --- sums -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Terms:
-    text: str
-    separate: bool
-
-
-def _terms(speaker: Speaker) -> _Terms | None:
-    """The wrong gradients as sums with wrong factors; None if one of them is no such sum."""
-    trial = speaker.trial
-    found: list[Combination] = []
-    for name in trial.wrong:
-        combination = decompose(trial, name)
-        if combination is None or not combination.off:
-            return None
-        found.append(combination)
-    sentences, separate = [], True
-    told: set[object] = set()
-    for combination in found:
-        off = combination.off
-        common = combination.common
-        if common is not None and len(combination.factors) > 1:
-            separate = False
-            sentences.append(f"the gradient of {combination.name} {speaker.times(common)}")
-            continue
-        for use, factor in off:
-            separate = separate and (use.of > 1 or _is_term(speaker, use))
-            mark = (key(use.node), use.first, factor)
-            if mark not in told:
-                told.add(mark)
-                sentences.append(_say_term(speaker, combination.name, use, factor))
-    return _Terms("; ".join(dict.fromkeys(sentences)), separate)
-
-
-def _is_term(speaker: Speaker, use: Use) -> bool:
-    """Whether a use is of a penalty: a term of the loss that no sample comes into."""
-    inputs = set(speaker.trial.observation.inputs.values())
-    top = _top(speaker, use.node)
-    return not (ancestors([top]) & inputs) and top is not use.node
-
-
-def _top(speaker: Speaker, node: Node) -> Node:
-    """The largest expression that a use is in before it is added to something else."""
-    observation = speaker.trial.observation
-    users: dict[Node, list[Node]] = {}
-    for n in observation.forward:
-        for parent in n.inputs:
-            if isinstance(parent, Node):
-                users.setdefault(parent, []).append(n)
-    while True:
-        above = list(dict.fromkeys(users.get(node, ())))
-        if len(above) != 1 or above[0].function in (np.add, np.subtract):
-            return node
-        node = above[0]
-
-
-def _say_term(speaker: Speaker, name: str, use: Use, factor: float) -> str:
-    words, trial = speaker.words, speaker.trial
-    if not _is_term(speaker, use):
-        which = ""
-        if use.of > 1:
-            which = f" (its {ordinal(use.first + 1)} of {use.of} executions)"
-        return f"{name} is used in {words.at(use.node)}{which}: yours {speaker.counted(factor)}"
-    top = _top(speaker, use.node)
-    leaf = trial.observation.params[name]
-    r = ratio(contribution(trial, use, 0), leaf.value)
-    called = words.name(leaf)
-    gives = ""
-    if r is not None:
-        gives = f" contributes {_coefficient(speaker, use, r)}{called} to the gradient of {name}"
-    else:
-        s = ratio(contribution(trial, use, 0), np.sign(leaf.value))
-        if s is not None:
-            gives = f" contributes {_coefficient(speaker, use, s)}np.sign({called})"
-    comma = "," if gives else ""
-    return f"the term {words.at(top)}{comma}{gives}; yours {speaker.counted(factor)}"
-
-
-def _coefficient(speaker: Speaker, use: Use, r: float) -> str:
-    """A number in front of a parameter, as the user would write it: ``2 * reg * ``."""
-    for name, value in numbers(speaker.trial.observation).items():
-        for k in (1.0, 2.0, 0.5):
-            if value and abs(r - k * value) <= 1e-9 * abs(r):
-                return (f"{number(k)} * " if k != 1 else "") + f"{name} * "
-    return f"{number(r)} * " if r != 1 else ""
-
-
-def numbers(observation: Observation) -> dict[str, float]:
-    """The Python floats that the user's function was called with, by name."""
-    return {
-        name: float(value)
-        for name, value in getattr(observation, "numbers", {}).items()
-        if isinstance(value, float)
-    }
-
-
-__all__ = ["Explanation", "explain", "listed"]
+    return sites(n for n in trial.program if n in members and key(n) in (common or ()))

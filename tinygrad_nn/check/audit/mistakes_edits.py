@@ -16,7 +16,7 @@ import numpy as np
 
 from ...node import Node
 from ...rules.indexing import getitem, setitem
-from .mistakes_forward import Local, locals_of, pairings, picks
+from .mistakes_forward import Local, fits, locals_of, pairings, picks
 from .mistakes_trial import Apply, Edit, Env, Trial, key, perform, same
 from .mistakes_words import Saying, Speaker
 from .observe import where
@@ -39,12 +39,6 @@ _FLIPS: dict[Any, tuple[Any, ...]] = {
 }
 
 
-def edits(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """The changes of one operation, by this table."""
-    for table in TABLE:
-        yield from table(speaker, site)
-
-
 # --- another function, axis, constant -------------------------------------------------------------
 
 
@@ -60,7 +54,7 @@ def other_function(speaker: Speaker, site: Site) -> Iterator[Edit]:
             return _say_flip(speaker, node, f)
 
         yield Edit(site, apply, 1.0, say)
-    if node.function in (np.subtract, np.divide) and len(node.inputs) == 2:
+    if node.function in (np.subtract, np.divide) and len(operands(node)) == 2:
 
         def turned(n: Node, j: int, env: Env) -> Any:
             return perform(n, env.arguments(n)[::-1])
@@ -86,7 +80,7 @@ def _say_flip(speaker: Speaker, node: Node, f: Any) -> Saying:
     texts = operands(node)
     if f in (np.add, np.subtract) and len(texts) == 2:
         should = "subtracted" if f is np.subtract else "added"
-        text = f"the sign of {texts[1]} is wrong: it should be {should}"
+        text = f"the sign of `{texts[1]}` is wrong: it should be {should}"
         purpose = speaker.purpose(_after(speaker, node, lambda n, args: perform(n, args, f)))
     elif f in _COMPARISONS:
         text = f"the mask `{code}` should be `{fixed}`"
@@ -290,6 +284,7 @@ def _say_superfluous(speaker: Speaker, node: Node, i: int) -> Saying:
     elif f in (np.add, np.subtract) and other:
         what = "adds" if f is np.add else "subtracts"
         text = f"`{code}` {what} {other}, which is no part of the derivative: it is too much"
+        return Saying(text, correction, node, also=True)
     elif f is np.negative:
         text = f"`{code}` has the wrong sign: the minus does not belong there"
     elif f is setitem:
@@ -313,7 +308,23 @@ def factor(speaker: Speaker, site: Site) -> Iterator[Edit]:
     def apply(n: Node, j: int, env: Env) -> Any:
         return c * perform(n, env.arguments(n))
 
-    yield Edit(site, apply, 1.5, lambda: _say_factor(speaker, site[0], c))
+    cost = 1.5 if _brought_in(speaker, site[0], c) else 1.9
+    yield Edit(site, apply, cost, lambda: _say_factor(speaker, site[0], c))
+
+
+def _brought_in(speaker: Speaker, node: Node, c: float) -> bool:
+    """Whether the factor comes in here: no argument is already off by it."""
+    values = speaker.trial.values[0]
+    if node.function in (np.multiply, np.divide) and any(
+        p is None and not np.ndim(a) for p, a in zip(node.inputs, node.arguments, strict=True)
+    ):
+        return True  # it has a factor, which may be wrong
+    for parent in node.inputs:
+        if isinstance(parent, Node) and parent in speaker.trial.backward:
+            found = speaker.identify(np.asarray(values[parent]) * c, exact=True)
+            if found is not None:
+                return False
+    return speaker.identify(np.asarray(values[node]) * c, exact=True) is not None
 
 
 def fitted(trial: Trial, site: Site, term: Apply, base: Apply | None = None) -> float | None:
@@ -383,15 +394,12 @@ def _say_factor(speaker: Speaker, node: Node, c: float) -> Saying:
 
 def missing_mask(speaker: Speaker, site: Site) -> Iterator[Edit]:
     """The value times an elementwise derivative of the forward pass."""
-    shape = np.shape(site[0].value)
-    if not shape:
+    if not np.ndim(site[0].value):
         return
     for local in locals_of(speaker.trial):
-        if np.shape(local.outputs[0].value) not in (shape, np.shape(local.inputs[0].value)):
-            continue
-        if np.shape(local.inputs[0].value) != shape:
-            continue
         for pairing in pairings(speaker.trial, site, local.outputs):
+            if not fits(site, local.inputs, pairing):
+                continue
 
             def apply(n: Node, j: int, env: Env, local: Local = local, p: Any = pairing) -> Any:
                 d = local.value(env.trial, p[j], env.number)
@@ -424,12 +432,13 @@ def _say_mask(speaker: Speaker, node: Node, local: Local) -> Saying:
 
 def missing_one_hot(speaker: Speaker, site: Site) -> Iterator[Edit]:
     """A number added where the forward pass picks: ``dscores[range(N), y] -= 1``."""
-    shape, trial = np.shape(site[0].value), speaker.trial
+    trial = speaker.trial
+    if not np.ndim(site[0].value):
+        return
     for picked in picks(trial):
-        source = picked[0].inputs[0]
-        if np.shape(source.value) != shape or not shape:
-            continue
         for pairing in pairings(trial, site, picked):
+            if not fits(site, tuple(n.inputs[0] for n in picked), pairing):
+                continue
 
             def hot(n: Node, j: int, env: Env, picked: Any = picked, p: Any = pairing) -> Any:
                 out = np.zeros_like(env[n], dtype=float)
@@ -472,9 +481,7 @@ def _say_one_hot(speaker: Speaker, node: Node, pick: Node, c: float) -> Saying:
 def missing_term(speaker: Speaker, site: Site) -> Iterator[Edit]:
     """What comes through one use in the forward pass, added to the value."""
     trial = speaker.trial
-    own = trial.draws[0]
-    shape = np.shape(site[0].value)
-    for use in _parts(trial, shape):
+    for use in _parts(trial):
         consumers, i = use
         for pairing in pairings(trial, site, consumers):
 
@@ -482,7 +489,7 @@ def missing_term(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 consumers, i = use
                 return env.trial.draws[env.number].contributions[consumers[p[j]], i]
 
-            if np.shape(own.contributions[consumers[pairing[0]], i]) != shape:
+            if not fits(site, tuple(c.inputs[i] for c in consumers), pairing):
                 continue
 
             def base(n: Node, j: int, env: Env) -> Any:
@@ -502,15 +509,15 @@ def missing_term(speaker: Speaker, site: Site) -> Iterator[Edit]:
             yield Edit(site, apply, cost, say, missing=True)
 
 
-def _parts(trial: Trial, shape: tuple[int, ...]) -> list[tuple[Site, int]]:
-    """The uses of forward values of a shape that have several, by expression."""
+def _parts(trial: Trial) -> list[tuple[Site, int]]:
+    """The uses of forward values that have several, by expression."""
     own = trial.draws[0]
     used: dict[Node, int] = {}
     for consumer, i in own.contributions:
         used[consumer.inputs[i]] = used.get(consumer.inputs[i], 0) + 1
     groups: dict[Any, list[tuple[Node, int]]] = {}
-    for (consumer, i), part in own.contributions.items():
-        if used[consumer.inputs[i]] > 1 and np.shape(part) == shape:
+    for consumer, i in own.contributions:
+        if used[consumer.inputs[i]] > 1:
             groups.setdefault((key(consumer), i), []).append((consumer, i))
     found = []
     for group in groups.values():
@@ -537,14 +544,14 @@ def overwritten(speaker: Speaker, site: Site) -> Iterator[Edit]:
     trial, node = speaker.trial, site[0]
     same_text = [n for n in trial.program if key(n) == key(node)]
     if len(same_text) > 1 and np.shape(same_text[0].value) == np.shape(node.value):
-        last = same_text[-1:]
+        last = (same_text[-1],)
         if last[0] in site:
             everyone = tuple(same_text)
 
             def total(n: Node, j: int, env: Env) -> Any:
                 return sum(env[m] for m in everyone[:-1]) + perform(n, env.arguments(n))
 
-            yield Edit(tuple(last), total, 1.0, lambda: _say_overwritten(speaker, node, None))
+            yield Edit(last, total, 1.0, lambda: _say_overwritten(speaker, node, None))
     live = set(trial.observation.backward) | set(trial.observation.forward)
     for before in trial.program:
         earlier = trial.index[before] < trial.index[node]
@@ -556,7 +563,10 @@ def overwritten(speaker: Speaker, site: Site) -> Iterator[Edit]:
         def both(n: Node, j: int, env: Env, before: Node = before) -> Any:
             return env[before] + perform(n, env.arguments(n))
 
-        yield Edit(site, both, 1.0, lambda before=before: _say_overwritten(speaker, node, before))
+        def say(before: Node = before) -> Saying:
+            return _say_overwritten(speaker, node, before)
+
+        yield Edit(site, both, 1.0, say)
     if node.function is setitem:
         for sign in (1, -1):
 
@@ -591,14 +601,15 @@ def _say_overwritten(speaker: Speaker, node: Node, before: Node | None) -> Sayin
     return Saying(text, fixed, node)
 
 
-TABLE: tuple[Callable[[Speaker, Site], Iterator[Edit]], ...] = (
-    other_function,
-    other_axis,
-    overwritten,
-    superfluous,
-    other_constant,
-    missing_mask,
-    missing_one_hot,
-    factor,
-    missing_term,
+#: The entries of the table, each with the least that one of its changes costs.
+TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
+    (1.0, other_function),
+    (1.0, other_axis),
+    (1.0, overwritten),
+    (1.1, superfluous),
+    (1.3, other_constant),
+    (1.4, missing_mask),
+    (1.4, missing_one_hot),
+    (1.5, factor),
+    (1.6, missing_term),
 )

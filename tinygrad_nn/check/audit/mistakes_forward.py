@@ -5,7 +5,7 @@ Imports: mistakes_trial, replay, words; node.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Local:
         a, z = (trial.values[0].get(n, n.value) for n in (self.outputs[0], self.inputs[0]))
         A, Z = (words.name(n, near) for n in (self.outputs[0], self.inputs[0]))
         A, Z = wrapped(A), wrapped(Z)
-        usual = (
+        usual: tuple[tuple[Callable[[], Any], str], ...] = (
             (lambda: z > 0, f"({Z} > 0)"),
             (lambda: a * (1 - a), f"{A} * (1 - {A})"),
             (lambda: 1 - a**2, f"(1 - {A}**2)"),
@@ -88,7 +88,8 @@ def _argument(trial: Trial, node: Node, i: int) -> Any:
 
 
 def _memo(trial: Trial) -> dict[Any, Any]:
-    return trial.__dict__.setdefault("_locals", {})
+    memo: dict[Any, Any] = trial.__dict__.setdefault("_locals", {})
+    return memo
 
 
 def locals_of(trial: Trial) -> list[Local]:
@@ -121,7 +122,7 @@ def _from(trial: Trial, site: tuple[Node, ...]) -> Iterator[Local]:
             chains = tuple(r[depth:] for r in regions)
             local = Local(site, parents, chains)
             d = local.value(trial, 0, 0)
-            if d is None or same(d, np.broadcast_to(np.ravel(d)[:1], np.shape(d))):
+            if not np.ndim(d) or same(d, np.full(np.shape(d), np.ravel(d)[0])):
                 continue  # a constant: that is a factor's business
             yield local
 
@@ -157,13 +158,20 @@ def picks(trial: Trial) -> list[tuple[Node, ...]]:
     """The forward pass's picks by index, ``probs[range(N), y]``, by expression."""
     forward = [n for n in trial.observation.nodes if n in trial.observation.forward]
     found = [n for n in forward if n.function is getitem and n.requires_grad and _uneven(n)]
-    return [site for site in sites(found)]
+    return sites(found)
 
 
 def _uneven(node: Node) -> bool:
     """Whether an index holds numbers, and not only slices."""
     return any(
         isinstance(i, (int, np.integer)) or getattr(i, "ndim", 0) for i in node.arguments[1:]
+    )
+
+
+def fits(site: tuple[Node, ...], others: tuple[Node, ...], pairing: Any) -> bool:
+    """Whether every execution has the shape of the one of another operation that belongs to it."""
+    return all(
+        np.shape(n.value) == np.shape(others[k].value) for n, k in zip(site, pairing, strict=True)
     )
 
 

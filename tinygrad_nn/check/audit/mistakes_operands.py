@@ -5,8 +5,8 @@ Imports: mistakes_edits, mistakes_forward, mistakes_trial, mistakes_words, words
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import numpy as np
 from ...node import Node
 from ...rules.indexing import getitem, setitem
 from .mistakes_edits import Site
-from .mistakes_forward import locals_of, pairings, picks
-from .mistakes_trial import Edit, Env, Trial, perform, sites
+from .mistakes_forward import fits, locals_of, pairings, picks
+from .mistakes_trial import Apply, Edit, Env, Trial, perform, sites
 from .mistakes_words import Saying, Speaker, ratio
 from .observe import where
 from .words import corrected, line, operands, squeeze, with_operand, wrapped
@@ -45,12 +45,6 @@ class Source:
         return name
 
 
-def operand_edits(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """The changes of one operation's arguments, by the entries below."""
-    for table in TABLE:
-        yield from table(speaker, site)
-
-
 # --- another value --------------------------------------------------------------------------------
 
 
@@ -73,10 +67,72 @@ def sources(trial: Trial) -> list[Source]:
     return list(found)
 
 
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Operations that use one value, to be given another one instead.
+
+    Attributes:
+        site: the executions of the operation that uses it first.
+        nodes: all of them.
+        rows: of which execution of the first operation each one is a part.
+        places: as which argument each uses it.
+        alias: the name that they use it under, if that is another than its own.
+    """
+
+    site: Site
+    nodes: Site
+    rows: dict[Node, int]
+    places: dict[Node, tuple[int, ...]]
+    alias: str = ""
+
+    @property
+    def old(self) -> Node | None:
+        """The value that is used (in the first execution); None for a constant."""
+        return self.site[0].inputs[self.places[self.site[0]][0]]  # type: ignore[no-any-return]
+
+
+def groups(speaker: Speaker, site: Site, i: int) -> Iterator[Group]:
+    """One argument; the same value in all of a statement; in all that uses it by another name."""
+    yield Group(site, site, {n: j for j, n in enumerate(site)}, {n: (i,) for n in site})
+    old = site[0].inputs[i]
+    if not isinstance(old, Node):
+        return
+    row = {n.inputs[i]: j for j, n in enumerate(site)}
+    users = [n for n in speaker.trial.program if any(p in row for p in n.inputs)]
+    near = [n for n in users if line(n) == line(site[0]) and n.code is site[0].code]
+    known = {site}
+    texts = operands(site[0])
+    name, own = (texts[i] if i < len(texts) else ""), speaker.words.name(old)
+    aliased = [n for n in users if n.code is site[0].code and _named(n, row, name)]
+    for nodes, alias in ((near, ""), (aliased, name if name != own else "")):
+        if tuple(nodes) in known or not nodes or nodes[0] is not site[0] or len(row) < len(site):
+            continue
+        known.add(tuple(nodes))
+        places = {n: tuple(k for k, p in enumerate(n.inputs) if p in row) for n in nodes}
+        rows = {n: row[n.inputs[places[n][0]]] for n in nodes}
+        yield Group(site, tuple(nodes), rows, places, alias)
+
+
+def _named(node: Node, row: dict[Node, int], name: str) -> bool:
+    texts = operands(node)
+    return any(p in row and k < len(texts) and texts[k] == name for k, p in enumerate(node.inputs))
+
+
+def replacing(group: Group, value: Callable[[int, Env, Any], Any]) -> Apply:
+    """The operations of a group, given another value: from the execution and the old one."""
+
+    def apply(n: Node, j: int, env: Env) -> Any:
+        args = env.arguments(n)
+        for i in group.places[n]:
+            args[i] = value(group.rows[n], env, args[i])
+        return perform(n, args)
+
+    return apply
+
+
 def other_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
     """One argument replaced by another value of its shape, or by the transpose of one."""
     trial, node = speaker.trial, site[0]
-    below = set(trial.below(site))
     for i, old in enumerate(node.inputs):
         given = node.arguments[i]
         if not isinstance(old, Node) and not _is_value(given, node, i):
@@ -84,16 +140,15 @@ def other_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
         shape = np.shape(old.value if isinstance(old, Node) else given)
         if node.function in (getitem, setitem) and i > 1:
             continue
+        every = list(groups(speaker, site, i))
         for source in sources(trial):
-            for turned in (False, True):
-                first = np.shape(source.nodes[0].value)
-                ndim = len(first)
-                if turned and ndim != 2:
-                    continue
-                if not _may_stand(node, i, shape, first[::-1] if turned else first):
-                    if len(source.nodes) == 1:
-                        continue
-                yield from _swaps(speaker, site, i, source, turned, below)
+            first = np.shape(source.nodes[0].value)
+            for turned in (False, True) if len(first) == 2 else (False,):
+                fit = _may_stand(node, i, shape, first[::-1] if turned else first)
+                if fit or len(source.nodes) > 1:
+                    for number, group in enumerate(every):
+                        for edit in _swaps(speaker, group, i, source, turned):
+                            yield replace(edit, cost=edit.cost + 0.1 * number)
 
 
 def _is_value(given: Any, node: Node, i: int) -> bool:
@@ -114,57 +169,72 @@ def _may_stand(node: Node, i: int, old: tuple[int, ...], new: tuple[int, ...]) -
     if isinstance(node.function, np.ufunc) and len(node.inputs) == 2:
         try:
             other = np.shape(node.arguments[1 - i])
-            return np.broadcast_shapes(new, other) == np.shape(node.value)
+            return bool(np.broadcast_shapes(new, other) == np.shape(node.value))
         except ValueError:
             return False
     return False
 
 
-def _swaps(
-    speaker: Speaker, site: Site, i: int, source: Source, turned: bool, below: set[Node]
-) -> Iterator[Edit]:
-    trial = speaker.trial
+def _swaps(speaker: Speaker, group: Group, i: int, source: Source, turned: bool) -> Iterator[Edit]:
+    trial, site = speaker.trial, group.site
+    below = set(trial.below(group.nodes))
+    is_constant = group.old is None
     for pairing in pairings(trial, site, source.nodes):
-        try:
-            new = tuple(source.nodes[k] for k in pairing)
-        except IndexError:
-            continue
+        new = tuple(source.nodes[k] for k in pairing)
         if not turned and all(a is n.inputs[i] for a, n in zip(new, site, strict=True)):
             continue
         if any(n in below for n in new):
             continue
-
-        def apply(n: Node, j: int, env: Env, new: Any = new) -> Any:
-            args = env.arguments(n)
-            args[i] = np.transpose(env[new[j]]) if turned else env[new[j]]
-            return perform(n, args)
-
-        def say(new: Any = new) -> Saying:
-            return _say_swap(speaker, site[0], i, new[0], source, turned)
-
-        cost = 1.4 + 0.1 * turned + 0.05 * (source.used is not None)
         named = source.text(speaker, site[0])
-        cost += 0.1 * (not named.replace(".", "").replace("_", "").isalnum())
-        yield Edit(site, apply, cost, say)
+        for negated in (False, True) if site[0].function is setitem else (False,):
+
+            def value(j: int, env: Env, old: Any, new: Any = new, negated: bool = negated) -> Any:
+                x = np.transpose(env[new[j]]) if turned else env[new[j]]
+                return -x if negated else x
+
+            apply = replacing(group, value)
+
+            def say(new: Any = new, apply: Any = apply, negated: bool = negated) -> Saying:
+                change = Swap(group, i, new[0], source, turned, negated, apply)
+                return _say_swap(speaker, change)
+
+            cost = 1.4 + 0.1 * turned + 0.05 * (source.used is not None) + 0.4 * is_constant
+            cost += 0.1 * (not named.replace(".", "").replace("_", "").isalnum()) - 0.1 * negated
+            yield Edit(group.nodes, apply, cost, say)
 
 
-def _say_swap(
-    speaker: Speaker, node: Node, i: int, new: Node, source: Source, turned: bool
-) -> Saying:
+@dataclass(frozen=True, eq=False)
+class Swap:
+    """A value put in the place of another: what is needed to say it."""
+
+    group: Group
+    argument: int
+    new: Node
+    source: Source
+    turned: bool
+    negated: bool
+    apply: Apply
+
+
+def _say_swap(speaker: Speaker, swap: Swap) -> Saying:
     words, trial = speaker.words, speaker.trial
-    old = node.inputs[i]
-    was = words.used(node, i)
-    to = source.text(speaker, node) if source.used else words.name(new, node)
-    if turned:
+    node, i, new, old = swap.group.site[0], swap.argument, swap.new, swap.group.old
+    was = words.used(node, i) or (speaker.words.name(old, node) if old is not None else "it")
+    to = swap.source.text(speaker, node) if swap.source.used else words.name(new, node)
+    if swap.turned:
         to = to[:-2] if to.endswith(".T") else f"{wrapped(to)}.T"
+    to = f"-{wrapped(to)}" if swap.negated else to
     values = trial.values[0]
-    before = values.get(old, old.value) if isinstance(old, Node) else node.arguments[i]
+    before = values.get(old, old.value) if old is not None else node.arguments[i]
     after = values.get(new, new.value)
-    after = np.transpose(after) if turned else after
+    after = np.transpose(after) if swap.turned else after
+    after = -after if swap.negated else after
     correction = corrected(node, with_operand(node, i, to))
-    if isinstance(old, Node) and turned and (old is new or _base(old) is new):
+    if len(swap.group.nodes) > len(swap.group.site):
+        correction = f"{swap.group.alias} = {to}" if swap.group.alias else ""
+    if old is not None and swap.turned and (old is new or _base(old) is new):
         text = f"`{was}` is to be transposed: `{to}`"
-    elif was == to or (isinstance(old, Node) and _later(trial, old, new, node)):
+    elif was == to or (old is not None and _later(trial, old, new)):
         change = words.at(new)
         when = "before" if trial.index.get(new, -1) > trial.index.get(node, -1) else "without"
         text = f"`{was}` is used {when} the change by {change}"
@@ -174,8 +244,8 @@ def _say_swap(
     between = speaker.relation(before, after)
     if between:
         text += f": {between}"
-    purpose = _purpose(speaker, node, i, after)
-    return Saying(text + (f" ({purpose})" if purpose else ""), correction, node)
+    meaning = speaker.meaning(swap.group.nodes, swap.apply)
+    return Saying(text + (f" ({meaning})" if meaning else ""), correction, node)
 
 
 def _base(node: Node) -> Node:
@@ -184,24 +254,11 @@ def _base(node: Node) -> Node:
     return parent if isinstance(parent, Node) else node
 
 
-def _later(trial: Trial, old: Node, new: Node, node: Node) -> bool:
+def _later(trial: Trial, old: Node, new: Node) -> bool:
     """Whether two values are the same variable before and after it was changed in place."""
     a, b = (where(n) for n in (old, new))
     name = b.name if b is not None else None
     return name is not None and a is not None and a.name == name and new in trial.below((old,))
-
-
-def _purpose(speaker: Speaker, node: Node, i: int, after: Any) -> str:
-    """What the operation's value should be, by the forward pass."""
-    env = Env(speaker.trial, 0)
-    args = env.arguments(node)
-    args[i] = after
-    try:
-        with np.errstate(all="ignore"):
-            value = perform(node, args)
-    except Exception:  # noqa: BLE001, RUF100 (then there is nothing to say)
-        return ""
-    return speaker.purpose(value)
 
 
 # --- a derivative in its place --------------------------------------------------------------------
@@ -213,12 +270,10 @@ def local_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
     if not (isinstance(node.function, np.ufunc) or node.function is np.where):
         return
     for i in range(len(node.inputs)):
-        other = np.shape(node.arguments[1 - i]) if len(node.inputs) == 2 else ()
         for local in locals_of(trial):
-            shape = np.shape(local.inputs[0].value)
-            if shape != np.shape(node.value) and shape != other:
-                continue
             for pairing in pairings(trial, site, local.outputs):
+                if not fits(site, local.inputs, pairing):
+                    continue
 
                 def apply(n: Node, j: int, env: Env, i: int = i, x: Any = (local, pairing)) -> Any:
                     args = env.arguments(n)
@@ -230,6 +285,74 @@ def local_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
                     return _say_local(speaker, node, i, local)
 
                 yield Edit(site, apply, 1.7 + 0.02 * len(local.regions[0]), say)
+
+
+def chain(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """A product of several factors: only one of them, or one times an elementwise derivative."""
+    node, trial = site[0], speaker.trial
+    if node.function is not np.multiply or any(
+        n.function is np.multiply and line(n) == line(node) for n in trial.users(node)
+    ):
+        return
+    factors = [f for f in _factors(site) if len(f) == len(site)]
+    if len(factors) < 3:
+        return
+    for f in factors:
+        if np.shape(f[0].value) != np.shape(node.value):
+            continue
+
+        def alone(n: Node, j: int, env: Env, f: Site = f) -> Any:
+            return env[f[j]]
+
+        def say_alone(f: Site = f) -> Saying:
+            words = speaker.words
+            kept = words.code(f[0])
+            text = (
+                f"the factors of `{words.code(node)}` beside {kept} are no part of the derivative: "
+                "they are too much"
+            )
+            return Saying(text, corrected(node, kept), node)
+
+        yield Edit(site, alone, 1.5, say_alone)
+        for local in locals_of(trial):
+            for pairing in pairings(trial, site, local.outputs):
+                if not fits(site, local.inputs, pairing):
+                    continue
+
+                def apply(n: Node, j: int, env: Env, x: Any = (f, local, pairing)) -> Any:
+                    return env[x[0][j]] * x[1].value(env.trial, x[2][j], env.number)
+
+                def say(f: Site = f, local: Any = local) -> Saying:
+                    return _say_chain(speaker, node, f[0], local)
+
+                yield Edit(site, apply, 1.72 + 0.02 * len(local.regions[0]), say)
+
+
+def _factors(site: Site) -> list[Site]:
+    """What a product of products is made of, execution by execution."""
+    found: list[Site] = []
+    stack = [site]
+    while stack:
+        nodes = stack.pop()
+        first = nodes[0]
+        if first.function is not np.multiply or line(first) != line(site[0]):
+            found.append(nodes)
+            continue
+        for i in range(2):
+            parents = tuple(n.inputs[i] for n in nodes if isinstance(n.inputs[i], Node))
+            if len(parents) == len(nodes):
+                stack.append(parents)
+    return found
+
+
+def _say_chain(speaker: Speaker, node: Node, kept: Node, local: Any) -> Saying:
+    words = speaker.words
+    d = local.text(speaker.trial, words, node)
+    code = words.code(kept) if line(kept) == line(node) else words.name(kept, node)
+    right = f"{wrapped(code)} * {d}"
+    text = f"`{words.code(node)}` is not {speaker.derivative(local)}"
+    text += f", which is {d.strip('()') if d.startswith('(') else d}" if d else ""
+    return Saying(text, corrected(node, right) if d else "", node)
 
 
 def _say_local(speaker: Speaker, node: Node, i: int, local: Any) -> Saying:
@@ -257,10 +380,9 @@ def cotangent_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
             not isinstance(old, Node) or node.function in (getitem, setitem)
         ):
             continue
-        parts = [(g, None) for g in sites(forward)]
-        for group, _ in parts:
+        for group in sites(forward):
             first = np.shape(group[0].value)
-            if not first or not _may_stand(node, i, shape, first):
+            if not first or not (_may_stand(node, i, shape, first) or len(group) > 1):
                 continue
             for pairing in pairings(trial, site, group):
 
@@ -338,9 +460,42 @@ def missing_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 continue
             for pairing in pairings(trial, site, source.nodes):
                 new = tuple(source.nodes[k] for k in pairing)
-                if any(n in below for n in new):
-                    continue
-                yield from _times_value(speaker, site, i, new, source)
+                if not any(n in below for n in new):
+                    yield from _times_value(speaker, site, i, new, source)
+    yield from _aliased(speaker, site)
+
+
+def _aliased(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """A value used by another name (``dhhat = dbn``), as if nothing had to be done in between."""
+    trial = speaker.trial
+    for i in range(len(site[0].inputs)):
+        for group in groups(speaker, site, i):
+            old = group.old
+            if not group.alias or old is None:
+                continue
+            olds = tuple(n.inputs[i] for n in site)
+            for local in locals_of(trial):
+                for pairing in pairings(trial, olds, local.outputs):
+                    if not fits(olds, local.inputs, pairing):
+                        continue
+
+                    def value(j: int, env: Env, x: Any, of: Any = (local, pairing)) -> Any:
+                        return x * of[0].value(env.trial, of[1][j], env.number)
+
+                    def say(old: Node = old, local: Any = local, name: str = group.alias) -> Saying:
+                        return _say_aliased(speaker, old, local, name)
+
+                    cost = 1.45 + 0.02 * len(local.regions[0])
+                    yield Edit(group.nodes, replacing(group, value), cost, say, missing=True)
+
+
+def _say_aliased(speaker: Speaker, old: Node, local: Any, alias: str) -> Saying:
+    words = speaker.words
+    name = words.name(old)
+    d = local.text(speaker.trial, words, old)
+    fixed = f"{alias} = {name} * {d}" if d and name.isidentifier() else ""
+    text = f"{speaker.derivative(local)} is not applied: {alias} is {name} as it is"
+    return Saying(text, fixed, old, missing=True)
 
 
 def _times_value(speaker: Speaker, site: Site, i: int, new: Site, source: Source) -> Iterator[Edit]:
@@ -450,9 +605,11 @@ def _partners(trial: Trial, site: Site, start: int) -> list[Site]:
             continue
         at = 1 if other[0].function is getitem else 2
         mine, its = node.arguments[start:], other[0].arguments[at:]
-        if len(other) == len(site) and len(mine) == len(its):
-            if all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(mine, its)):
-                found.append(other)
+        pairs = zip(mine, its, strict=False)
+        if (len(other), len(mine)) == (len(site), len(its)) and all(
+            np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs
+        ):
+            found.append(other)
     return found
 
 
@@ -464,8 +621,7 @@ def _say_index(speaker: Speaker, node: Node, pick: Node) -> Saying:
     words = speaker.words
     place = where(node)
     mine = squeeze(place.expression) if place is not None else ""
-    old, new = _bracket(mine.partition(" ")[0] if "=" in mine else mine), _bracket(words.code(pick))
-    old = _bracket(mine) if not old else old
+    old, new = _bracket(mine), _bracket(words.code(pick))
     text = (
         f"the index {old or mine} is not that of the loss: the label is picked by {words.at(pick)}"
     )
@@ -474,11 +630,13 @@ def _say_index(speaker: Speaker, node: Node, pick: Node) -> Saying:
     return Saying(text, correction, node)
 
 
-TABLE: tuple[Callable[[Speaker, Site], Iterable[Edit]], ...] = (
-    turned_value,
-    other_index,
-    other_operand,
-    local_operand,
-    missing_value,
-    cotangent_operand,
+#: The entries of the table, each with the least that one of its changes costs.
+TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
+    (1.1, other_index),
+    (1.2, turned_value),
+    (1.3, other_operand),
+    (1.45, missing_value),
+    (1.5, chain),
+    (1.7, local_operand),
+    (2.2, cotangent_operand),
 )

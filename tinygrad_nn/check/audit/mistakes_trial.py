@@ -9,6 +9,7 @@ computed), node, rules, weak.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ ROUNDING = {np.dtype(np.float32): 2e-5, np.dtype(np.float16): 0.02}
 #: How many numbers may be computed while one audit's mistakes are searched.
 BUDGET = 1.5e8
 #: What one operation costs at least, in numbers computed.
-_OVERHEAD = 1_000
+_OVERHEAD = 2_000
 
 #: A node's new value, from the number of its execution and the values of the changed program.
 Apply = Callable[[Node, int, "Env"], Any]
@@ -41,22 +42,22 @@ class Env(Mapping[Node, Any]):
     def __init__(self, trial: Trial, number: int) -> None:
         self.trial = trial
         self.number = number  # of the draw
-        self.values = trial.values[number]
+        self.given = trial.values[number]
         self.changed: dict[Node, Any] = {}
 
     def __getitem__(self, node: Node) -> Any:
         if node in self.changed:
             return self.changed[node]
-        return self.values[node] if node in self.values else node.value
+        return self.given.get(node, node.value)
 
     def __contains__(self, node: object) -> bool:
-        return node in self.changed or node in self.values
+        return node in self.changed or node in self.given
 
     def __iter__(self) -> Any:
-        return iter(self.values)
+        return iter(self.given)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.given)
 
     def arguments(self, node: Node) -> list[Any]:
         """What a node's function is applied to."""
@@ -117,7 +118,7 @@ class Trial:
         for node in self.program:
             for parent in {p for p in node.inputs if isinstance(p, Node)}:
                 self._users[parent].append(node)
-        kept = []
+        kept: list[Draw] = []
         for d in self.draws:
             values = dict(d.values)
             try:
@@ -131,6 +132,19 @@ class Trial:
             kept.append(d)
             self.values.append(values)
         self.draws = tuple(kept)
+
+    @functools.cached_property
+    def backward(self) -> frozenset[Node]:
+        """The operations that the gradients need beyond the forward pass."""
+        return frozenset(self.observation.backward)
+
+    def users(self, node: Node) -> list[Node]:
+        """What was computed from a node outside the forward pass."""
+        return self._users.get(node, [])
+
+    def spend(self, node: Node) -> None:
+        """Note that something was computed of about the cost of a node."""
+        self.spent += _OVERHEAD + _work(node, node.value)
 
     @property
     def exhausted(self) -> bool:
@@ -218,7 +232,7 @@ def same(a: Any, b: Any, relative: float = 1e-9) -> bool:
     if a.size == 0:
         return True
     bound = relative * max(float(np.max(np.abs(a))), float(np.max(np.abs(b))))
-    return bool(np.all(np.abs(a - b) <= bound + 1e-300))
+    return bool(np.isfinite(bound) and np.all(np.abs(a - b) <= bound + 1e-300))
 
 
 def _work(node: Node, value: Any) -> float:

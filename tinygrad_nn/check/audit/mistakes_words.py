@@ -5,6 +5,7 @@ Imports: decompose, mistakes_forward, mistakes_trial, words; node.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,6 +16,7 @@ from ...node import Node
 from .decompose import nice
 from .mistakes_forward import Local, locals_of
 from .mistakes_trial import Trial, same
+from .observe import ancestors
 from .words import Words, line, number, operands
 
 _PRODUCTS = ("matmul", "dot", "outer", "inner", "tensordot", "einsum")
@@ -27,17 +29,19 @@ class Saying:
     Attributes:
         text: what is wrong.
         correction: the right expression or statement; empty if it cannot be written.
-        node: the operation at fault.
+        node: the operation at fault; None for the suspect.
         missing: whether a step should have come after it.
+        also: whether there is more to say of the sum that a gradient is.
     """
 
     text: str
     correction: str
-    node: Node
+    node: Node | None
     missing: bool = False
+    also: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Speaker:
     """Who finds the words: the tried program, and the user's names."""
 
@@ -105,15 +109,18 @@ class Speaker:
         name = self.words.name(node)
         return f"`{name}`"
 
-    def identify(self, value: Any) -> tuple[str, Node, Node | None, int] | None:
-        """Which derivative a value (in the user's own point) is.
+    def identify(
+        self, value: Any, exact: bool = False
+    ) -> tuple[str, Node, Node | None, int] | None:
+        """Which derivative a value (in the first draw) is, perhaps but for a factor.
 
         Returns:
-            ``("cotangent", node, None, 0)``, or ``("contribution", node, consumer, argument)``; with
-            a factor or transposed, too, if nothing fits as it is. None if nothing does.
+            ``("cotangent", node, consumer, argument)`` for all of a derivative or one of a value's
+            uses, ``("contribution", ...)`` for that of a parameter's, and ``("cotangent", node,
+            None, 0)`` for a derivative with several parts. None if it is none of these.
         """
         own = self.trial.draws[0]
-        for scaled in (False, True):
+        for scaled in (False,) if exact else (False, True):
             for (consumer, i), part in own.contributions.items():
                 parent = consumer.inputs[i]
                 if len(np.shape(part)) and _is(value, part, scaled):
@@ -125,7 +132,7 @@ class Speaker:
         return None
 
     def purpose(self, value: Any) -> str:
-        """What a value should be, by the forward pass: ``d loss / d h1``, and how it comes about."""
+        """What a value should be by the forward pass: ``d loss / d h1``, and how it comes about."""
         found = self.identify(value)
         if found is None:
             return ""
@@ -134,6 +141,67 @@ class Speaker:
         if consumer is None:
             return what
         return f"{what}, by the derivative of {self.words.at(consumer)}{self._rule(consumer, i)}"
+
+    def meaning(self, nodes: tuple[Node, ...], apply: Any) -> str:
+        """What a changed statement then computes: an elementwise derivative, one of the loss."""
+        trial = self.trial
+        env = trial.run(nodes, apply, 0)
+        if env is None:
+            return ""
+        near = [n for n in trial.below(nodes) if line(n) == line(nodes[0]) and n in env.changed]
+        for node in near:
+            found = self.elementwise(env[node])
+            if found is not None:
+                return self.derivative(found)
+        for node in near:
+            found_purpose = self.purpose(env[node])
+            if found_purpose:
+                return found_purpose
+        return ""
+
+    def elementwise(self, value: Any) -> Local | None:
+        """Which elementwise derivative of the forward pass a value is; a mask may be inverted."""
+        if not np.ndim(value):
+            return None
+        for local in locals_of(self.trial):
+            for k in range(len(local.outputs)):
+                if np.shape(local.inputs[k].value) != np.shape(value):
+                    continue
+                d = local.value(self.trial, k, 0)
+                if same(np.asarray(value, float), d):
+                    return local
+                if np.asarray(value).dtype == bool and local.is_mask(self.trial):
+                    if same(1.0 - value, d):
+                        return local
+        return None
+
+    def term(self, name: str, node: Node) -> str:
+        """The largest expression that a use is in before anything else is added to it."""
+        top = self.top(node)
+        return self.words.at(top)
+
+    def top(self, node: Node, also: bool = False) -> Node:
+        """That expression's node; with ``also``, the last one that no sample comes into."""
+        seen = self.trial.observation
+        inputs = set(seen.inputs.values())
+        while True:
+            above = list(dict.fromkeys(self._users.get(node, ())))
+            if len(above) != 1:
+                return node
+            if also and ancestors([above[0]]) & inputs:
+                return node
+            if not also and above[0].function in (np.add, np.subtract):
+                return node
+            node = above[0]
+
+    @functools.cached_property
+    def _users(self) -> dict[Node, list[Node]]:
+        users: dict[Node, list[Node]] = {}
+        for n in self.trial.observation.forward:
+            for parent in n.inputs:
+                if isinstance(parent, Node):
+                    users.setdefault(parent, []).append(n)
+        return users
 
     def _rule(self, consumer: Node, i: int) -> str:
         """How the derivative of a product is made, in the user's names."""
@@ -153,7 +221,7 @@ class Speaker:
         if g is not None and np.ndim(g):
             values = self.trial.values[0]
             for mine in self.trial.observation.backward:
-                value = values.get(mine)
+                value = values[mine]
                 if np.shape(value) == np.shape(g) and same(value, g):
                     name = self.words.name(mine)
                     if name.isidentifier():

@@ -6,6 +6,7 @@ Imports: observe; node, provenance.
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -51,9 +52,11 @@ class Words:
                     if isinstance(value, int) and value > 1:
                         weight = 100 if node in seen.forward else 1
                         named[value][text] += weight
+        for text, value in self._assigned():
+            named[value][text] += 50
         for value, texts in named.items():
             self.counts[value] += [text for text, _ in texts.most_common()]
-        for name, leaf in (*seen.inputs.items(), *seen.params.items()):
+        for leaf in (*seen.inputs.values(), *seen.params.values()):
             for axis, n in enumerate(np.shape(leaf.value)):
                 if n > 1:
                     self.counts[n].append(f"{self.name(leaf)}.shape[{axis}]")
@@ -61,23 +64,50 @@ class Words:
             n = int(np.size(node.value))
             if node in seen.forward and n > 1 and n not in self.counts and np.ndim(node.value) > 1:
                 self.counts[n].append(f"{self.name(node)}.size")
-        for leaf in list(seen.inputs.values())[:1]:
-            self.batch = (*np.shape(leaf.value), 0)[0]
+        self.batch = self._divisor()
+
+    def _assigned(self) -> Iterable[tuple[str, int]]:
+        """The counts that the user's functions give a name to: ``N = X.shape[0]``."""
+        seen = self.observation
+        shapes: dict[str, tuple[int, ...]] = {}
+        for node, texts in self._texts.items():
+            shapes |= {text: np.shape(node.value) for _, text in texts if text.isidentifier()}
+        for name, leaf in (*seen.inputs.items(), *seen.params.items()):
+            shapes[name] = np.shape(leaf.value)
+        for file in dict.fromkeys(n.code.co_filename for n in seen.nodes if n.code is not None):
+            for statement in _statements(file):
+                yield from _counts(statement, shapes)
+
+    def _divisor(self) -> int:
+        """The number of samples: the length of an input that the loss is divided by."""
+        seen = self.observation
+        lengths = [n for leaf in seen.inputs.values() for n in np.shape(leaf.value)]
+        for node in reversed([n for n in seen.nodes if n in seen.forward]):
+            for given in node.arguments:
+                if isinstance(given, (int, float, np.number)) and given:
+                    for n in (float(given), abs(1 / float(given))):
+                        whole = round(n)
+                        if abs(n - whole) < 1e-9 and whole > 1 and whole in lengths:
+                            return whole
+        return lengths[0] if lengths else 0
 
     # --- names ------------------------------------------------------------------------------------
 
     def name(self, node: Node, near: Node | None = None) -> str:
         """What a value is called: at best in the function that made ``near``."""
         place = where(node)
+        known = str(self.observation.name_of(node)) if node.function is None else ""
         if near is not None and near.code is not None:
             here = [t for (code, t), _ in self._texts[node].most_common() if code == id(near.code)]
+            if known in here:
+                return known
             if here:
                 return min(here, key=len)
             if node.code is near.code and place is not None and place.name:
                 return place.name
         if node.function is None:
             texts = [t for (_, t), _ in self._texts[node].most_common() if t.isidentifier()]
-            return texts[0] if texts else str(self.observation.name_of(node))
+            return texts[0] if texts and known not in texts else known
         if place is not None and place.name and not place.expression.startswith(place.name + "["):
             return place.name
         return str(self.observation.name_of(node))
@@ -140,7 +170,37 @@ def _is_composed(node: Node, place: Place) -> bool:
     return bool(whole and called and called[1] in _COMPOSED and name != called[1])
 
 
-_COMPOSED = {"mean", "average", "var", "std", "norm", "clip", "array", "square", "average"}
+_COMPOSED = {"mean", "average", "var", "std", "norm", "clip", "array", "square"}
+
+
+def _statements(file: str) -> list[ast.Assign]:
+    """The assignments in a file."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):
+        return []
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+
+
+def _counts(statement: ast.Assign, shapes: dict[str, tuple[int, ...]]) -> Iterable[tuple[str, int]]:
+    """The names for lengths that an assignment gives, each with its number."""
+    match statement.targets[-1], statement.value:
+        case ast.Tuple(elts=names), ast.Attribute(value=ast.Name(id=x), attr="shape"):
+            for name, n in zip(names, shapes.get(x, ()), strict=False):
+                if isinstance(name, ast.Name) and name.id != "_":
+                    yield name.id, n
+        case (
+            ast.Name(id=name),
+            ast.Subscript(
+                value=ast.Attribute(value=ast.Name(id=x), attr="shape"),
+                slice=ast.Constant(value=int(k)),
+            ),
+        ):
+            if -len(shapes.get(x, ())) <= k < len(shapes.get(x, ())):
+                yield name, shapes[x][k]
+        case ast.Name(id=name), ast.Call(func=ast.Name(id="len"), args=[ast.Name(id=x)]):
+            if shapes.get(x):
+                yield name, shapes[x][0]
 
 
 def squeeze(text: str) -> str:
