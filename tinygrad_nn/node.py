@@ -320,8 +320,9 @@ def refuse_to_freeze(node: Node | None, purpose: str) -> None:
         return
     if type(node.value) is WeakInt and node.function is None:
         raise StaticNumberError(node)
+    wanted = f"`{describe(node).strip('`')}`" if node.function is not None else "an argument"
     raise TraceError(
-        f"{purpose} needs the value of `{describe(node).strip('`')}` while a program is traced\n"
+        f"{purpose} needs the value of {wanted} while a program is traced\n"
         "  the next run may have another value, and the trace would keep this one: use np.where\n"
         "  for a choice, return what you want to look at, and convert outside the function\n"
         f"{underline_frame(user_frame(2))}"

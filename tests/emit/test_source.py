@@ -301,6 +301,19 @@ def test_gradients_have_the_form_of_wrt() -> None:
     assert_same(both, ([X[0], np.float64(6.0)], {"x": X[1]}))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "factor", "written"),
+    [
+        (np.float64, 1, "dx = np.ones((2, 3))"),
+        (np.float32, 1, "dx = np.ones((2, 3), dtype=np.float32)"),
+        (np.float64, 3, "dx = np.full((2, 3), 3.0)"),
+    ],
+)
+def test_a_gradient_that_is_the_same_everywhere(dtype: Any, factor: int, written: str) -> None:
+    source = tg.derive(lambda x: factor * np.sum(x), np.zeros((2, 3), dtype))
+    assert f"{written}  #" in source
+
+
 def test_a_gradient_of_nothing_is_zeros_of_its_own() -> None:
     f = compiled(tg.derive(lambda a, b: np.sum(a), X, Y * 1.0, wrt=(0, 1)))
     _, (da, db) = f(X, Y * 1.0)

@@ -238,8 +238,8 @@ def test_results_may_be_arguments_constants_or_the_same_twice() -> None:
 @pytest.mark.parametrize(
     ("f", "message"),
     [
-        (lambda x: None, "returned nothing"),
-        (lambda x: [], "returned nothing"),
+        (lambda x: None, "returned None: there is nothing"),
+        (lambda x: [], r"returned \[\]: there is nothing"),
         (lambda x: "text", "real numbers; got 'text'"),
         (lambda x: (x, {"a": object}), "real numbers; got <class 'object'>"),
     ],
@@ -326,3 +326,13 @@ def test_functions_of_any_signature_are_traced() -> None:
     assert tg.trace(lambda: tg.Parameter(X, name="W") * 2).inputs == ()
     named = tg.trace(lambda x: x * 2, tg.Tensor(X, name="data"))
     assert names(named.inputs, named) == ["data"]
+
+
+def test_what_is_traced_is_a_function() -> None:
+    with pytest.raises(DataError, match=r"a function, not ndarray: tg.trace\(f, \*args\)"):
+        tg.trace(X, X)  # type: ignore[arg-type]
+
+
+def test_an_argument_that_is_asked_for_its_value_is_called_one() -> None:
+    with pytest.raises(TraceError, match="needs the value of an argument"):
+        tg.trace(lambda x: x.tolist(), X)

@@ -1,6 +1,6 @@
 """From a graph to source code: NumPy a person can read, NumPy with buffers, Numba, ONNX.
 
-Imports: graph, rules, tree, weak, errors.
+Imports: graph, tensor, node, rules, tree, weak, errors.
 """
 
 from __future__ import annotations

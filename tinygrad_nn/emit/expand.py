@@ -16,8 +16,9 @@ import numpy as np
 
 from ..errors import TraceError
 from ..graph import Graph
+from ..graph.build import spared
 from ..graph.tracer import needed
-from ..node import ORDER, Node, function_name, stand_in, tracing
+from ..node import ORDER, Node, function_name, tracing
 from ..rules.elementwise import stop_gradient
 from ..rules.indexing import getitem, scatter_add, setitem
 from ..rules.linalg import _LARGE, _minors, cofactors, logabsdet, mT, sign_of_det
@@ -215,7 +216,7 @@ class _Expansion:
         inputs = [self.now.get(i, i) for i in node.inputs]
         parents = [i for i in inputs if isinstance(i, Node)]
         operands = [
-            wrap(_spared(value), parent) if isinstance(parent, Node) else value
+            wrap(spared(value), parent) if isinstance(parent, Node) else value
             for parent, value in zip(inputs, node.arguments, strict=True)
         ]
         function = _EXPANSIONS.get(node.function) or _by_its_own_code(node.function)
@@ -245,7 +246,7 @@ class _Expansion:
             self.now[new] = self.known[key]
             return self.known[key]
         new.code, new.offset = node.code, node.offset
-        new.value = _spared(new.value)
+        new.value = spared(new.value)
         self.known[key] = self.now[new] = new
         self.nodes.append(new)
         if node in self.graph.origin:
@@ -286,10 +287,6 @@ def with_inputs(node: Node, inputs: tuple[Any, ...]) -> Node:
     new.order = next(ORDER) if node.requires_grad else 0
     new.code, new.offset = node.code, node.offset
     return new
-
-
-def _spared(value: Any) -> Any:
-    return stand_in(value) if isinstance(value, np.ndarray) and value.ndim else value
 
 
 def _key(parent: Any, value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 Each idiom takes a node, whose inputs have been looked at already, and gives the nodes that take its
 place, or None. The result is for reading, and to be written as source at once: it holds functions
-(np.mean, np.full) that no graph has otherwise. Imports: graph, rules, node.
+(np.mean, np.full, np.ones) that no graph has otherwise. Imports: graph, rules, node.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from ..graph import Graph
 from ..graph.build import apply
+from ..graph.graph import live_nodes
 from ..node import Leaf, Node, leaf
 from ..rules.indexing import getitem, setitem
 from .expand import with_inputs
@@ -64,7 +65,7 @@ class _Reading:
             nodes += made
         outputs = tuple(self.now.get(n, n) for n in graph.outputs)
         updates = tuple((n, self.now.get(new, new)) for n, new in graph.updates)
-        live = _live(outputs, updates)
+        live = live_nodes((*outputs, *(new for _, new in updates)))
         return replace(
             graph,
             captured=(*graph.captured, *self.constants.values()),
@@ -105,26 +106,20 @@ class _Reading:
         return with_inputs(node, tuple(inputs))
 
 
-def _live(outputs: tuple[Node, ...], updates: tuple[tuple[Node, Node], ...]) -> set[Node]:
-    """The nodes that are needed."""
-    stack = [*outputs, *(new for _, new in updates)]
-    live = set(stack)
-    while stack:
-        for parent in stack.pop().inputs:
-            if isinstance(parent, Node) and parent not in live:
-                live.add(parent)
-                stack.append(parent)
-    return live
-
-
 # --- the idioms -----------------------------------------------------------------------------------
 
 
 def _filled(node: Node) -> list[Node] | None:
-    """A result is an array of its own: np.full, not a number spread over a shape."""
-    x, shape = node.inputs[0], node.arguments[1]
-    if not isinstance(x, Node) or node.arguments[0].shape != () or not shape:
+    """A result is an array of its own: np.ones or np.full, not a number spread over a shape."""
+    x, (value, shape) = node.inputs[0], node.arguments
+    if np.shape(value) != () or not shape:
         return None
+    if not isinstance(x, Node):
+        dtype = node.value.dtype
+        if value == 1:
+            keywords = {} if dtype == np.float64 else {"dtype": dtype}
+            return [apply(np.ones, shape, like=node, keywords=keywords)]
+        x = float(value) if dtype == np.float64 else value
     return [apply(np.full, shape, x, like=node)]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph
+from ..graph.graph import count_uses
 from ..node import Node
 from ..rules.indexing import getitem, scatter_add, setitem
 from ..rules.registry import RULES
@@ -27,16 +28,6 @@ AUGMENTED: dict[Any, str] = {
     np.remainder: "%=",
     np.power: "**=",
 }
-
-
-def counted_uses(graph: Graph) -> dict[Node, int]:
-    """How many arguments, outputs and updates each node is."""
-    uses: dict[Node, int] = {}
-    ends = (*graph.outputs, *(new for _, new in graph.updates))
-    for node in (*(i for n in graph.nodes for i in n.inputs), *ends):
-        if isinstance(node, Node):
-            uses[node] = uses.get(node, 0) + 1
-    return uses
 
 
 def is_basic(parent: Any, value: Any) -> bool:
@@ -78,7 +69,7 @@ class InPlace:
         self.graph = graph
         self.phase = phase
         self.kept = {*kept, *graph.outputs, *graph.inputs, *graph.captured}
-        self.uses = counted_uses(graph)
+        self.uses = count_uses(graph)
         self.next: dict[Node, Node] = {}
         self.before: dict[Node, Node] = {}
         self.absorbed: set[Node] = set()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import keyword
-import re
 from collections.abc import Iterable
 
-from ..graph.names import identifier
+from ..graph.names import NUMBERED, identifier
 
-#: A name that only tells nodes apart.
-NUMBERED = re.compile(r"t\d+")
+__all__ = ["NUMBERED", "Names", "safe"]
 
 #: What generated code uses, and a name therefore may not hide.
 _USED = frozenset(("np", "ValueError", "abs", "bytes", "float", "int", "slice", "self", "cls"))

@@ -13,7 +13,7 @@ from ..weak import plain, weak
 from .graph import compute
 
 #: What Python's operators compute on its own numbers, so that the result is again one.
-_OPERATORS: dict[Any, Any] = {
+OPERATORS: dict[Any, Any] = {
     np.add: operator.add,
     np.subtract: operator.sub,
     np.multiply: operator.mul,
@@ -58,18 +58,19 @@ def apply(
 def infer(node: Node) -> Any:
     """A stand-in of the type that a node's value has, found by running it on stand-ins."""
     given = [
-        _spared(plain(value)) if isinstance(parent, Node) else plain(value)
+        spared(plain(value)) if isinstance(parent, Node) else plain(value)
         for parent, value in zip(node.inputs, node.arguments, strict=True)
     ]
-    if node.function in _OPERATORS and all(_is_python_number(x) for x in given):
-        return weak(_OPERATORS[node.function](*given))
+    if node.function in OPERATORS and all(_is_python_number(x) for x in given):
+        return weak(OPERATORS[node.function](*given))
     node.value = None
     with np.errstate(all="ignore"):
         value = compute(node, dict(zip(node.inputs, given, strict=True)))
     return stand_in(np.asarray(value)) if np.ndim(value) else np.asarray(value)[()]
 
 
-def _spared(value: Any) -> Any:
+def spared(value: Any) -> Any:
+    """A stand-in for an array, which takes no memory; a number as it is."""
     return stand_in(value) if isinstance(value, np.ndarray) and value.ndim else value
 
 

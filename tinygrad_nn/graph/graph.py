@@ -241,6 +241,28 @@ class Graph:
         return mimebundle(self)
 
 
+def count_uses(graph: Graph) -> dict[Node, int]:
+    """In how many places each node is used: as an argument, an output or an update."""
+    uses: dict[Node, int] = {}
+    ends = (*graph.outputs, *(new for _, new in graph.updates))
+    for node in (*(i for n in graph.nodes for i in n.inputs), *ends):
+        if isinstance(node, Node):
+            uses[node] = uses.get(node, 0) + 1
+    return uses
+
+
+def live_nodes(ends: Iterable[Node]) -> dict[Node, None]:
+    """What the ends need, the ends included."""
+    live = dict.fromkeys(ends)
+    stack = list(live)
+    while stack:
+        for parent in stack.pop().inputs:
+            if isinstance(parent, Node) and parent not in live:
+                live[parent] = None
+                stack.append(parent)
+    return live
+
+
 def is_input(x: Any) -> bool:
     """Whether ``x`` is an input of a traced program, rather than a constant of it.
 

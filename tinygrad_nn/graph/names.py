@@ -83,7 +83,7 @@ class _Names:
             if node not in self.names and node in backward.gradient_of:
                 of = backward.gradient_of[node]
                 best = next((n for n in of if n in own_names or n.function is None), of[0])
-                if not _NUMBERED.fullmatch(self.names.get(best, "t1")):
+                if not NUMBERED.fullmatch(self.names.get(best, "t1")):
                     self.give(node, f"d{self.names[best]}")
         self.give_numbers(nodes)
 
@@ -99,7 +99,7 @@ class _Names:
 
 
 #: A name that only tells nodes apart.
-_NUMBERED = re.compile(r"t\d+")
+NUMBERED = re.compile(r"t(\d+)")
 
 #: Names that the text form gives a meaning of its own.
 RESERVED = {"np", "nan", "inf"}

@@ -9,14 +9,13 @@ most; the work of each is proportional to the number of nodes.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from ..node import Node, leaf
 from ..weak import weak
-from .graph import Graph
+from .graph import Graph, count_uses, live_nodes
+from .names import NUMBERED
 from .rewrites import TABLE, Builder
 from .rewrites.pattern import Table, operands_of
 
@@ -51,7 +50,7 @@ def _once(graph: Graph, table: Table, first: bool) -> tuple[Graph, Builder, dict
     """
     builder = Builder(table)
     stands_for: dict[Node, Any] = {n: n for n in (*graph.inputs, *graph.captured)}
-    uses = {} if first else _uses(graph)
+    uses = {} if first else count_uses(graph)
     for node in graph.nodes:
         operands = tuple(
             stands_for.get(x, x) if isinstance(x, Node) else x for x in operands_of(node)
@@ -66,16 +65,6 @@ def _once(graph: Graph, table: Table, first: bool) -> tuple[Graph, Builder, dict
     return _assembled(graph, builder, stands_for, ends), builder, stands_for
 
 
-def _uses(graph: Graph) -> dict[Node, int]:
-    """In how many places each node is used; an output counts as one more."""
-    uses: dict[Node, int] = {}
-    ends = (*graph.outputs, *(new for _, new in graph.updates))
-    for node in (*(x for n in graph.nodes for x in n.inputs), *ends):
-        if isinstance(node, Node):
-            uses[node] = uses.get(node, 0) + 1
-    return uses
-
-
 def _constant(value: Any, stands_for: dict[Node, Any], node: Node) -> Node:
     """A leaf for an output that turned out to be constant."""
     stands_for[node] = leaf(weak(value), False)
@@ -85,7 +74,7 @@ def _constant(value: Any, stands_for: dict[Node, Any], node: Node) -> Node:
 def _assembled(
     graph: Graph, builder: Builder, stands_for: dict[Node, Any], ends: dict[Node, Node]
 ) -> Graph:
-    live = _live(ends.values())
+    live = live_nodes(ends.values())
     nodes = tuple(n for n in builder.nodes if n in live)
     kept = [n for n in graph.captured if n in live]
     known = {*graph.inputs, *nodes, *kept}
@@ -105,22 +94,6 @@ def _assembled(
     )
 
 
-def _live(ends: Iterable[Node]) -> dict[Node, None]:
-    """What the ends need, the ends included."""
-    live = dict.fromkeys(ends)
-    stack = list(live)
-    while stack:
-        for parent in stack.pop().inputs:
-            if isinstance(parent, Node) and parent not in live:
-                live[parent] = None
-                stack.append(parent)
-    return live
-
-
-#: A name that only tells nodes apart.
-_NUMBERED = re.compile(r"t(\d+)")
-
-
 def _names(graph: Graph, stands_for: dict[Node, Any], nodes: tuple[Node, ...]) -> dict[Node, str]:
     """Names for the inputs and ``nodes``: the best of what each stands for, or a new number.
 
@@ -131,12 +104,12 @@ def _names(graph: Graph, stands_for: dict[Node, Any], nodes: tuple[Node, ...]) -
         name, new = graph.names[old], stands_for[old]
         if not isinstance(new, Node):
             continue
-        rank = 2 if _NUMBERED.fullmatch(name) else int(old in graph.origin)
+        rank = 2 if NUMBERED.fullmatch(name) else int(old in graph.origin)
         if old is new:
             rank = -1
         if new not in found or rank < found[new][0]:
             found[new] = (rank, name)
-    numbers = [int(m[1]) for m in map(_NUMBERED.fullmatch, graph.names.values()) if m]
+    numbers = [int(m[1]) for m in map(NUMBERED.fullmatch, graph.names.values()) if m]
     last = max(numbers, default=0)
     names = {node: graph.names[node] for node in graph.inputs}
     for node in nodes:

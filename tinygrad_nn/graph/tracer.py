@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..errors import TraceError
+from ..errors import DataError, TraceError
 from ..node import Node, StaticNumberError, leaf, tracing
 from ..tensor import Tensor, wrap
 from ..weak import weak
@@ -35,6 +35,7 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
         TraceError: ``f`` returns nothing that was computed; or Python asks for a value that another
             run may have otherwise (``if loss < 1``, ``float(loss)``); or ``f`` puts something else
             into a dict or list that was given to it.
+        DataError: ``f`` is no function.
 
     Example:
         >>> import numpy as np
@@ -44,6 +45,8 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
             t2: float64[()] = np.sum(t1)
             return t2
     """
+    if not callable(f):
+        raise DataError(f"what is traced is a function, not {type(f).__name__}: tg.trace(f, *args)")
     constants: set[int] = set()
     graph = None
     while graph is None:
@@ -90,7 +93,7 @@ def _trace(f: Callable[..., Any], args: tuple[Any, ...], constants: set[int]) ->
         outputs, structure = _outputs(out)  # a view among them may have to look again
         updates = _updates(f, arguments, handles, inputs)
     if not outputs and not updates:
-        raise TraceError(f"{_name(f)} returned nothing to draw or derive: {type(out).__name__}")
+        raise TraceError(f"{_name(f)} returned {out!r}: there is nothing to draw or derive")
     captured, nodes = needed((*outputs, *(new for _, new in updates)), set(inputs), tape.nodes)
     backward = Backward(tape)
     return Graph(

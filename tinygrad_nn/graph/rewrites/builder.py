@@ -26,7 +26,6 @@ from .pattern import (
     Rewrite,
     Table,
     is_number,
-    same,
 )
 from .types import blank, infer, type_of
 
@@ -359,7 +358,3 @@ class Term(Expression):
     def number(self, value: Any) -> Term:
         """A constant of this operand's dtype."""
         return Term(self.builder, self.dtype.type(value))
-
-    def is_same(self, other: Any) -> bool:
-        """Whether ``other`` is known to have the same value."""
-        return same(self.operand, other.operand if type(other) is Term else other)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...node import Node, stand_in
 from ...weak import WEAK, WeakFloat, WeakInt, weak
-from ..build import apply
+from ..build import OPERATORS, apply
 
 
 class NoTypeError(ArithmeticError):
@@ -18,11 +18,6 @@ class NoTypeError(ArithmeticError):
 
 _NAN = WeakFloat("nan")
 _ZERO = WeakInt(0)
-
-#: What Python's operators compute on its own numbers, the result being again one.
-_OF_PYTHON = frozenset(
-    {np.add, np.subtract, np.multiply, np.divide, np.power, np.negative, np.positive}
-)
 
 
 @lru_cache(4096)
@@ -57,7 +52,7 @@ def infer(function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | N
     """A value of the type that a new node has."""
     if isinstance(function, np.ufunc) and function.signature is None and not keywords:
         values = [x.value if isinstance(x, Node) else weak(x) for x in operands]
-        if function in _OF_PYTHON and all(isinstance(v, WEAK) for v in values):
+        if function in OPERATORS and all(isinstance(v, WEAK) for v in values):
             whole = all(isinstance(v, int) for v in values)
             return _ZERO if whole and function not in (np.divide, np.power) else _NAN
         shape = np.broadcast_shapes(*(np.shape(v) for v in values))
