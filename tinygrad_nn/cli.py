@@ -257,16 +257,16 @@ def _pass_on(pipe: IO[bytes]) -> None:
     """Pass on what a process prints, up to a limit, and read the rest so that it need not wait."""
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     left, last = MOST_OUTPUT, "\n"
-    while data := os.read(pipe.fileno(), 65536):
-        if left <= 0:
-            continue
-        text = decode(data)
-        shown = "".join(c if c in "\n\t" else printable(c) for c in text[:left])
-        left, last = left - len(text), shown[-1:]
-        sys.stderr.write(shown)
-        if left <= 0:
-            sys.stderr.write("\ntinygrad_nn audit: it prints more, which is left out")
-            last = ""
-        sys.stderr.flush()
+    with pipe:
+        while data := os.read(pipe.fileno(), 65536):
+            if left <= 0:
+                continue
+            text = decode(data)
+            shown = "".join(c if c in "\n\t" else printable(c) for c in text[:left])
+            left, last = left - len(text), shown[-1:]
+            if left <= 0:
+                shown, last = f"{shown}\ntinygrad_nn audit: it prints more, which is left out", ""
+            sys.stderr.write(shown)
+            sys.stderr.flush()
     if last != "\n":
         sys.stderr.write("\n")

@@ -203,7 +203,7 @@ def _others(owner: Any, wanted: str) -> str:
     """What may have been meant."""
     names = [
         name
-        for name, value in vars(owner).items()
+        for name, value in getattr(owner, "__dict__", {}).items()
         if callable(value) and not name.startswith("_") and _is_own(owner, value)
     ]
     close = difflib.get_close_matches(wanted, names, 1)
@@ -214,7 +214,7 @@ def _others(owner: Any, wanted: str) -> str:
 
 def _is_own(owner: Any, value: Any) -> bool:
     module = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
-    return getattr(value, "__module__", None) == module
+    return getattr(value, "__module__", "") == module
 
 
 def _is_method(owner: type, name: str) -> bool:
@@ -254,7 +254,10 @@ def _taken_out(owner: type, given: Any) -> tuple[Any, Any]:
         return given[0], given[1:]
     values = list(given.values()) if isinstance(given, dict) else list(given)
     X, y = [*values, None, None][:2]
-    if getattr(X, "ndim", 0) != 2 or getattr(getattr(y, "dtype", None), "kind", "") not in "iu":
+    if getattr(X, "ndim", 0) != 2 or getattr(getattr(y, "dtype", None), "kind", None) not in (
+        "i",
+        "u",
+    ):
         raise HomeworkError(
             f"which {owner.__name__}? Let the inputs begin with one: (net, X, y, ...)"
         )
