@@ -21,7 +21,7 @@ from ..graph.tracer import needed
 from ..node import ORDER, Node, function_name, tracing
 from ..rules.elementwise import stop_gradient
 from ..rules.indexing import getitem, scatter_add, setitem
-from ..rules.linalg import _LARGE, _minors, cofactors, logabsdet, mT, sign_of_det
+from ..rules.linalg import LARGEST_WITH_MINORS, cofactors, logabsdet, minor_index, mT, sign_of_det
 from ..rules.neural import cross_entropy, log_softmax, logsumexp, relu, sigmoid, softmax
 from ..rules.registry import plain
 from ..tensor import Tensor, wrap
@@ -139,9 +139,9 @@ def _sigmoid(x: Any) -> Expanded:
 
 def _cofactors(a: Any) -> Expanded:
     """By minors, which needs no inverse; matrices for which that is too much must have one."""
-    if a.shape[-1] > _LARGE:
+    if a.shape[-1] > LARGEST_WITH_MINORS:
         return np.linalg.det(a)[..., None, None] * mT(np.linalg.inv(a)), {}
-    rows, columns, signs = _minors(a)
+    rows, columns, signs = minor_index(a)
     minors = np.linalg.det(a[..., rows, columns])
     return signs * minors, {"minors": minors}
 

@@ -208,17 +208,17 @@ def cofactors(a: Any) -> Any:
     Where a matrix has no inverse, they are found from the determinants of its minors.
     """
     determinant = np.linalg.det(a)
-    if np.all(determinant != 0) or a.shape[-1] > _LARGE:
+    if np.all(determinant != 0) or a.shape[-1] > LARGEST_WITH_MINORS:
         return determinant[..., None, None] * mT(np.linalg.inv(a))
-    rows, columns, signs = _minors(a)
+    rows, columns, signs = minor_index(a)
     return signs * np.linalg.det(a[..., rows, columns])
 
 
 #: Minors are n * n matrices: too many for matrices larger than this.
-_LARGE = 32
+LARGEST_WITH_MINORS = 32
 
 
-def _minors(a: Any) -> tuple[Any, Any, Any]:
+def minor_index(a: Any) -> tuple[Any, Any, Any]:
     """An index (rows, columns) of all the minors of a matrix, and their signs in the cofactors."""
     n = np.arange(a.shape[-1])
     kept = np.array([np.delete(n, i) for i in n], np.intp).reshape(len(n), max(0, len(n) - 1))
@@ -228,11 +228,11 @@ def _minors(a: Any) -> tuple[Any, Any, Any]:
 
 def _cofactors(g: Any, y: Any, a: Any) -> Any:
     """Each is the determinant of a minor, so its derivative the cofactors of that."""
-    if a.shape[-1] > _LARGE // 4:
+    if a.shape[-1] > LARGEST_WITH_MINORS // 4:
         inverse = mT(np.linalg.inv(a))
         along = np.sum(g * inverse, axis=(-2, -1), keepdims=True)
         return y * along - inverse @ mT(g) @ y
-    rows, columns, signs = _minors(a)
+    rows, columns, signs = minor_index(a)
     return scatter_add(
         (g * signs)[..., None, None] * cofactors(a[..., rows, columns]),
         a.shape,
