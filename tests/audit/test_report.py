@@ -2,12 +2,15 @@
 
 import html.parser
 import re
+import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import tinygrad_nn as tg
 from tinygrad_nn.check.audit import Audit, AuditLine, AuditRow, Culprit, report
-from tinygrad_nn.errors import ExportError
+from tinygrad_nn.errors import ExportError, GradientError
 
 FILE = "/somewhere/homework.py"
 CODE = """\
@@ -341,3 +344,18 @@ def test_the_page_is_whole_and_fetches_nothing(tmp_path):
 def test_a_page_that_cannot_be_written_is_an_error_of_ours(tmp_path):
     with pytest.raises(ExportError, match=r"cannot be written to .*No such file"):
         audit().html(tmp_path / "none" / "audit.html")
+
+
+# --- docs/audit.md --------------------------------------------------------------------------------
+
+
+def test_the_programs_of_the_manual_run_and_do_what_it_says():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    names = {}
+    for block in re.findall(r"^( *)```python\n(.*?)^ *```", text, re.M | re.S):
+        exec(compile(textwrap.dedent(block[1]), "audit.md", "exec"), names)
+    wrong = [row.parameter for row in names["report"].rows if not row.ok]
+    assert wrong == ["b"]
+    with pytest.raises(GradientError, match="the gradient of b is wrong; W is right"):
+        names["test_the_gradients"]()
+    assert not tg.audit(names["loss"], *names["inputs"]()).ok
