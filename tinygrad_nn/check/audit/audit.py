@@ -6,6 +6,7 @@ Imports: all of this folder.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ import numpy as np
 from ...errors import GradientError
 from ...node import Node
 from ...provenance import Place
+from . import mistakes
 from .draws import Draw, draws
-from .locate import locate
+from .locate import locate, unreturned
 from .matching import Candidates, Labels
 from .observe import Observation, where
 from .result import Audit, AuditLine, AuditRow, Culprit
@@ -62,6 +64,7 @@ def audit(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Audit:
     used = _telling(observation, own, others, wrong)
     labels = Labels(Candidates(observation, used))
     suspect = locate(observation, used, wrong, right, labels) if wrong else None
+    suspect = suspect or unreturned(observation, own, wrong)
     culprit = None
     if suspect is not None:
         culprit, more = _culprit(observation, suspect, verdicts)
@@ -108,12 +111,10 @@ def _culprit(
     observation: Observation, suspect: Suspect, verdicts: tuple[AuditRow, ...]
 ) -> tuple[Culprit | None, tuple[str, ...]]:
     """The line to mend in words, and notes."""
-    try:
-        from . import mistakes
-    except ImportError:
-        found = None
-    else:
-        found = mistakes.explain(observation, suspect, verdicts)
+    found: Any = None
+    if suspect.computes is None or suspect.computes != suspect.expected:
+        with suppress(ArithmeticError, ValueError, TypeError, LookupError):
+            found = mistakes.explain(observation, suspect, verdicts)
     node = getattr(found, "node", None) or suspect.node
     place = where(node)
     if place is None:
@@ -144,6 +145,8 @@ def in_words(observation: Observation, suspect: Suspect) -> str:
     """What is known of a suspect, where no mistake is recognised."""
     expected = suspect.expected.text(observation) if suspect.expected is not None else ""
     if suspect.kind == "missing" and suspect.computes is not None:
+        if suspect.computes == suspect.expected:
+            return f"this is {expected}, and it is not returned under that name"
         return (
             f"this is {suspect.computes.text(observation)}; the step from it to {expected} is "
             "missing after it"

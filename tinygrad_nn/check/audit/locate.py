@@ -9,6 +9,7 @@ Imports: changes, draws, matching, observe, repair, suspect.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,8 +20,8 @@ from ...node import Node
 from .changes import Possible, Step, by_instruction
 from .draws import Draw
 from .matching import Candidates, Labels, instruction
-from .observe import Observation, ancestors
-from .repair import Change, Outcome, Repairs
+from .observe import Observation, ancestors, where
+from .repair import Change, Outcome, Repairs, same
 from .suspect import Label, Suspect
 
 #: Executions of a step up to which each may be mended in a way of its own.
@@ -68,6 +69,24 @@ def locate(
     return _Search(observation, draws, list(wrong), list(right), labels).suspect()
 
 
+def unreturned(observation: Observation, draw: Draw, names: Iterable[str]) -> Suspect | None:
+    """For gradients that are missing: the step that computes one of them all the same.
+
+    If none does, it is the last of those that compute the others.
+    """
+    absent = [name for name in names if not isinstance(observation.grads[name], Node)]
+    for name in absent:
+        truth = draw.gradient(observation, name)
+        label = Label("cotangent", observation.params[name])
+        for node in reversed(observation.nodes):
+            if node not in observation.forward and same(draw.values.get(node, node.value), truth):
+                return Suspect(node, (node,), "missing", label, computes=label, wrong=tuple(absent))
+    if absent and observation.backward:
+        last = observation.backward[-1]
+        return Suspect(last, (last,), "first", wrong=tuple(absent))
+    return None
+
+
 class _Search:
     def __init__(
         self,
@@ -94,6 +113,7 @@ class _Search:
         self.possible = Possible(observation, draws, labels.candidates, self.misshapen)
         self.needed = ancestors(self.roots[name] for name in self.wrong)
         self.shared = ancestors(self.roots[name] for name in self.repairs.right)
+        self._settled: dict[Node, bool] = {}
         self.doubtful = self._doubtful()
 
     # --- the answer -------------------------------------------------------------------------------
@@ -105,7 +125,8 @@ class _Search:
         whole = [m for m in found if m.outcome.mended == self.wrong]
         if whole:
             mend = self._introduced(whole)
-            return self._told(self._missing(instead_of=mend) or mend)
+            better = self._missing(instead_of=mend) or self._missing(instead_of=mend, apart=True)
+            return self._told(better or mend)
         missing = self._missing()
         if missing is not None and missing.outcome.mended == self.wrong:
             return self._told(missing)
@@ -153,15 +174,42 @@ class _Search:
     def _is_settled(self, node: Node) -> bool:
         """Whether a step is known to be right.
 
-        A multiple of a derivative may be meant; it is, if right gradients come of it. A copy of a
-        forward value is where a derivative begins to be computed.
+        A multiple of a derivative may be meant. It is, if right gradients come of it, or the very
+        derivative does; and so are the derivatives that are computed from it and carry its factor.
+        A copy of a forward value is where a derivative begins to be computed. The part that comes
+        through one execution of a step is not all of it.
         """
+        if node not in self._settled:
+            self._settled[node] = False  # while it is found out
+            self._settled[node] = self._settles(node)
+        return self._settled[node]
+
+    def _settles(self, node: Node) -> bool:
         label = self.labels.found.get(node)
         if label is None or label.kind == "local":
             return False
         if label.kind == "forward":
             return label.is_exact and node.function is not np.positive
-        return label.is_exact or node in self.shared
+        if node in self.shared:
+            return True
+        if label.transposed or self._is_one_of_many(label):
+            return False
+        if label.is_exact:
+            return True
+        values = self.draws[0].values
+        for user in self.repairs.users.get(node, ()):
+            if self.labels.is_right(user) and _ratio(values[user], values[node]) is not None:
+                return True
+        before = self._derivatives_before(node)
+        same = [n for n in before if abs(self.labels.found[n].factor / label.factor - 1) < 1e-8]
+        return bool(same) and all(self._is_settled(n) for n in same)
+
+    def _is_one_of_many(self, label: Label) -> bool:
+        """Whether a contribution comes through one of several executions of a step."""
+        if label.use is None:
+            return False
+        executed = self.possible.forward.get(instruction(label.use[0]), ())
+        return sum(label.node in n.inputs for n in executed) > 1 and not label.whole
 
     def _doubtful(self) -> list[Node]:
         """The steps to wrong gradients that are not known to be right, in order."""
@@ -198,18 +246,45 @@ class _Search:
         """Of repairs that mend the same, the one where the fault came in.
 
         It is the first. But where the value is a multiple of what it should be, a multiple may be
-        meant, as a division follows: then it is where a factor comes in last; if none does, the
-        division is missing where the multiple is last used.
+        meant, as a division follows: then it is the first of those that bring the factor in where
+        the derivative itself would be right, or else the last that bring it.
         """
         first = mends[0]
         if not self._is_multiple(first):
-            return first
+            return self._before_addition(first)
         multiples = [m for m in mends if self._is_multiple(m)]
-        for m in reversed(multiples):
-            if self._brings_factor(m.step.nodes[0]):
+        bring = [m for m in multiples if self._brings_factor(m.step.nodes[0])]
+        for m in bring:
+            if m.outcome.factor * m.label.factor == 1.0:
                 return m
-        after = [m for m in mends if not self._is_multiple(m)]
-        return after[0] if after else multiples[-1]
+        return bring[-1] if bring else multiples[-1]
+
+    def _before_addition(self, mend: Mend) -> Mend:
+        """For ``dW += reg * W`` with a multiple of a derivative in dW: where that was computed.
+
+        What is missing, a division, cannot have its place in such a line.
+        """
+        node = mend.step.nodes[-1]
+        place = where(node)
+        if node.function not in (np.add, np.subtract) or place is None:
+            return mend
+        before = node.inputs[0]
+        label = self.labels.found.get(before) if isinstance(before, Node) else None
+        augmented = re.search(r"[+-]=", place.source_line) is not None
+        whole = mend.outcome.factor * mend.label.factor == 1.0
+        if (
+            not augmented
+            or not whole
+            or label is None
+            or label.is_exact
+            or label.kind not in _DERIVATIVES
+        ):
+            return mend
+        value = self.draws[0].values[before] / label.factor
+        step = Step((before,), (before,))
+        kind = "missing"
+        return Mend(step, replace(label, factor=1.0), replace(mend.outcome, factor=1.0),
+                    {before: value}, kind)  # fmt: skip
 
     def _is_multiple(self, m: Mend) -> bool:
         return all(_ratio(self.draws[0].values[n], v) is not None for n, v in m.first.items())
@@ -219,12 +294,12 @@ class _Search:
         label = self.labels.found.get(node)
         if label is None or label.kind not in _DERIVATIVES:
             return True
-        factors = self._factors_before(node)
-        return all(abs(f - label.factor) > 1e-8 * abs(f) for f in factors)
+        factors = [self.labels.found[n].factor for n in self._derivatives_before(node)]
+        return all(abs(f / label.factor - 1) > 1e-8 for f in factors)
 
-    def _factors_before(self, node: Node) -> list[float]:
-        """The factors of the nearest derivatives that a node was computed from."""
-        found: list[float] = []
+    def _derivatives_before(self, node: Node) -> list[Node]:
+        """The nearest derivatives of the loss, or multiples, that a node was computed from."""
+        found: list[Node] = []
         stack, seen = list(node.inputs), set()
         while stack:
             parent = stack.pop()
@@ -233,7 +308,7 @@ class _Search:
             seen.add(parent)
             label = self.labels.found.get(parent)
             if label is not None and label.kind in _DERIVATIVES:
-                found.append(label.factor)
+                found.append(parent)
             else:
                 stack.extend(parent.inputs)
         return found
@@ -297,12 +372,8 @@ class _Search:
             instead_of: a repair of a wrong step that mends everything.
             apart: whether only the doubtful steps take the changed value.
         """
-        settled = {
-            instruction(n)
-            for n in self.observation.backward
-            if n in self.needed and self.labels.is_right(n)
-        }
         nodes = [n for n in self.observation.backward if n in self.needed]
+        settled = {instruction(n) for n in nodes if self._is_settled(n)}
         best: Mend | None = None
         for step in reversed(self._as_steps(n for n in nodes if instruction(n) in settled)):
             if instead_of is not None and not self._leads_to(step, instead_of):
@@ -318,7 +389,7 @@ class _Search:
 
     def _after(self, step: Step, apart: bool) -> Iterator[Mend]:
         """What mends something in the place of a right step's value."""
-        own = next(self.labels.found[n] for n in step.nodes if self.labels.is_right(n))
+        own = next(self.labels.found[n] for n in step.nodes if self._is_settled(n))
         only = None
         if apart:
             users = (u for n in step.nodes for u in self.repairs.users.get(n, ()))
@@ -329,7 +400,10 @@ class _Search:
             is_value = own.kind == "forward"
             if is_value != (label.kind == "forward") or label.kind == "local":
                 continue
-            outcome = self.repairs.attempt(changes, scale=is_value, only=only)
+            if label.transposed and not own.transposed:
+                continue
+            scale = is_value or not own.is_exact
+            outcome = self.repairs.attempt(changes, scale=scale, only=only)
             if outcome is not None:
                 kind = "value" if is_value else "missing"
                 yield Mend(step, label, outcome, _scaled(changes[0], outcome.factor), kind)

@@ -56,9 +56,9 @@ class Candidates:
         for node in nodes:
             if node in first.cotangents:
                 self._add(Label("cotangent", node), [d.cotangents[node] for d in draws])
-        for (node, _), edges in _uses(first).items():
+        for (node, key), edges in _uses(first).items():
             edges.reverse()  # in the order of execution
-            label = Label("contribution", node, use=edges[0])
+            label = Label("contribution", node, use=edges[0], whole=not isinstance(key, Node))
             self._add(label, [sum(d.contributions[edge] for edge in edges) for d in draws])
         for node in (*nodes, *(n for n in observation.forward if n.function is None)):
             if getattr(first.values.get(node), "dtype", np.dtype(int)).kind == "f":
@@ -119,7 +119,7 @@ def squeezed(value: Any) -> tuple[int, ...]:
 
 
 def _neighbours(order: list[Node]) -> Iterable[tuple[Node, Node]]:
-    """Pairs (u, v) of forward nodes: v is computed from u elementwise, and u is used for it only."""
+    """Pairs (u, v) of forward nodes: v is computed elementwise from u, which serves nothing else."""
     users: dict[Node, set[Node]] = defaultdict(set)
     for n in order:
         for p in n.inputs:

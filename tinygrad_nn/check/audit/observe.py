@@ -91,8 +91,16 @@ class Observation:
 
 
 def where(node: Node) -> Place | None:
-    """The place in the user's program that made a node."""
-    return None if node.code is None else place(node.code, node.offset)
+    """The place in the user's program that made a node.
+
+    What is written through a view has none of its own: it is that of the value written.
+    """
+    while node.code is None:
+        parents = [p for p in reversed(node.inputs[:2]) if isinstance(p, Node)]
+        if not parents:
+            return None
+        node = parents[0]
+    return place(node.code, node.offset)
 
 
 def observe(

@@ -23,6 +23,7 @@ class Label:
         node: a node of the forward pass.
         use: for a contribution: the consumer and its argument number.
         of: for a local derivative: of what.
+        whole: for a contribution: whether it comes through every execution of the consumer's step.
         factor: by which number it is multiplied.
         transposed: whether it is transposed.
     """
@@ -31,6 +32,7 @@ class Label:
     node: Node
     use: tuple[Node, int] | None = None
     of: Node | None = None
+    whole: bool = False
     factor: float = 1.0
     transposed: bool = False
 
