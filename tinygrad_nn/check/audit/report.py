@@ -6,6 +6,7 @@ check/report, provenance.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -41,6 +42,9 @@ WIDTH = 100
 NARROWEST = 60
 
 _MARK = max(map(len, MARKS.values()))
+
+#: What is not broken between two lines: a derivative, and short code between backquotes.
+_TOGETHER = re.compile(r"d loss / d \w+|`[^`]{1,40}`")
 
 _STYLES = {"good": "32", "bad": "1;31", "spoilt": "31", "strong": "1", "faint": "2"}
 _BY_STATUS = {"right": "good", "wrong": "bad", "follows": "spoilt"}
@@ -88,16 +92,18 @@ def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
 
 def _fold(text: str, width: int, first: str, rest: str) -> list[str]:
     """Text in lines of so many columns, wide characters counted as two."""
+    text = _TOGETHER.sub(lambda found: found[0].replace(" ", "\xa0"), text)
     room = width - max(_width(first), _width(rest))
     # textwrap counts characters; where some are wide, fewer fit.
     wide = max(1.0, _width(text) / max(1, len(text)))
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         text,
         max(10, int(room / wide)) + len(first),
         initial_indent=first,
         subsequent_indent=rest,
         break_on_hyphens=False,
-    ) or [first.rstrip()]
+    )
+    return [line.replace("\xa0", " ") for line in lines] or [first.rstrip()]
 
 
 # --- the table ------------------------------------------------------------------------------------
