@@ -128,6 +128,27 @@ def test_numbers_that_look_the_same_in_six_digits_are_given_more():
     assert "  W[0]: autodiff 1, yours 1.000000002, numeric 1\n" in text
 
 
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("dW = X.T @ dscores", "dW = "),
+        ("self.dW = X.T @ dscores", "self.dW = "),
+        ("dscores[range(N), y] -= 1", "dscores = "),
+        ("dh[h <= 0] = 0", "dh = "),
+        ("dW **= 2", "dW = "),
+        ("grads[f'W{i}'] = dW", "grads[f'W{i}'] = "),
+        ('grads["W"][0] += dW', 'grads["W"] = '),
+        ("dW, db = X.T @ d, d.sum(axis=0)", ""),
+        ('"W": X.T @ dscores,', ""),
+        ("return dx == 0", ""),
+        ("dx == 0", ""),
+    ],
+)
+def test_what_a_line_computes_has_the_name_that_it_gives(code, name):
+    text = str(audit(lines=(AuditLine(FILE, 7, code, "d loss / d x", "right"),)))
+    assert f"ok   7  {code}  {name}d loss / d x\n" in text
+
+
 def test_the_mark_of_a_line_says_what_became_of_it():
     lines = (*audit().lines, line(47, status="follows"))
     text = str(audit(lines=lines))

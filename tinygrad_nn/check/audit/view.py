@@ -271,9 +271,9 @@ def _indentation(culprit: Culprit) -> int:
     return len(line) - len(line.lstrip())
 
 
-#: What an assignment gives a name to: ``dscores`` of ``dscores[range(N), y] -= 1``.
+#: What an assignment names: ``dscores`` of ``dscores[range(N), y] -= 1``, with a key if it has one.
 _ASSIGNED = re.compile(
-    r"""\s*(\w+(?:\.\w+|\[(?:"\w+"|'\w+')\])*)(?:\[.*?\])?\s*(?:\*\*|//|[-+*/@%&|^])?=(?!=)"""
+    r"""\s*(\w+(?:\.\w+|\[f?(?:"[^"]*"|'[^']*')\])*)(?:\[.*?\])?\s*(?:\*\*|//|[-+*/@%&|^])?=(?!=)"""
 )
 
 
