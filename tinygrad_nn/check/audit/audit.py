@@ -151,6 +151,8 @@ def in_words(observation: Observation, suspect: Suspect) -> str:
             f"this is {suspect.computes.text(observation)}; the step from it to {expected} is "
             "missing after it"
         )
+    if suspect.kind == "missing":
+        return f"{expected} is not computed; it should be, beside this"
     if not expected:
         return "the code first differs here"
     if suspect.factor is not None and suspect.factor != 1.0:

@@ -72,7 +72,7 @@ def locate(
 def unreturned(observation: Observation, draw: Draw, names: Iterable[str]) -> Suspect | None:
     """For gradients that are missing: the step that computes one of them all the same.
 
-    If none does, it is the last of those that compute the others.
+    If none does, it is the first that uses the derivative that the gradient is to be computed from.
     """
     absent = [name for name in names if not isinstance(observation.grads[name], Node)]
     for name in absent:
@@ -81,9 +81,14 @@ def unreturned(observation: Observation, draw: Draw, names: Iterable[str]) -> Su
         for node in reversed(observation.nodes):
             if node not in observation.forward and same(draw.values.get(node, node.value), truth):
                 return Suspect(node, (node,), "missing", label, computes=label, wrong=tuple(absent))
-    if absent and observation.backward:
-        last = observation.backward[-1]
-        return Suspect(last, (last,), "first", wrong=tuple(absent))
+    for name in absent:
+        param = observation.params[name]
+        above = [c for c, i in draw.contributions if c.inputs[i] is param and c in draw.cotangents]
+        for node in observation.backward:
+            parents = [p for p in node.inputs if isinstance(p, Node) and p in draw.values]
+            if any(same(draw.values[p], draw.cotangents[c]) for p in parents for c in above):
+                label = Label("cotangent", param)
+                return Suspect(node, (node,), "missing", label, wrong=tuple(absent))
     return None
 
 
@@ -121,7 +126,11 @@ class _Search:
     def suspect(self) -> Suspect | None:
         if not self.wrong:
             return None
-        found = [m for step in self._as_steps(self.doubtful) for m in self._mends(step)]
+        found: list[Mend] = []
+        for step in self._as_steps(self.doubtful):
+            found += self._mends(step)
+            if found and self._is_enough(found[-1]):
+                break
         whole = [m for m in found if m.outcome.mended == self.wrong]
         if whole:
             mend = self._introduced(whole)
@@ -134,6 +143,13 @@ class _Search:
         if partly is not None and partly.outcome.mended == self.wrong:
             return self._told(partly)
         return self._partial(found, missing)
+
+    def _is_enough(self, m: Mend) -> bool:
+        """Whether no later repair can be preferred to this one."""
+        if m.outcome.mended != self.wrong:
+            return False
+        exact = m.outcome.factor * m.label.factor == 1.0
+        return not self._is_multiple(m) or (exact and self._brings_factor(m.step.nodes[0]))
 
     def _partial(self, found: list[Mend], missing: Mend | None) -> Suspect | None:
         """The suspect where no repair mends all: there may be several faults."""
@@ -374,8 +390,14 @@ class _Search:
         """
         nodes = [n for n in self.observation.backward if n in self.needed]
         settled = {instruction(n) for n in nodes if self._is_settled(n)}
+        steps = self._as_steps(n for n in nodes if instruction(n) in settled)
+        for step in list(steps):  # in some layers only
+            part = tuple(n for n in step.nodes if self._is_settled(n))
+            if len(part) < len(step.nodes):
+                steps.append(Step(part, step.all))
+        steps.sort(key=lambda step: self.position[step.nodes[0]])
         best: Mend | None = None
-        for step in reversed(self._as_steps(n for n in nodes if instruction(n) in settled)):
+        for step in reversed(steps):
             if instead_of is not None and not self._leads_to(step, instead_of):
                 continue
             for mend in self._after(step, apart):

@@ -119,7 +119,7 @@ def squeezed(value: Any) -> tuple[int, ...]:
 
 
 def _neighbours(order: list[Node]) -> Iterable[tuple[Node, Node]]:
-    """Pairs (u, v) of forward nodes: v is computed elementwise from u, which serves nothing else."""
+    """Pairs (u, v) of forward nodes: v is elementwise made of u, which serves nothing else."""
     users: dict[Node, set[Node]] = defaultdict(set)
     for n in order:
         for p in n.inputs:

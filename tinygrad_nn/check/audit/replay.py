@@ -14,7 +14,8 @@ import numpy as np
 
 from ...graph.graph import compute
 from ...node import Node
-from ...rules.registry import RULES, Vjp
+from ...rules.indexing import getitem, setitem
+from ...rules.registry import RULES, Vjp, plain
 from ...walk import _unpacked, _vjps, unbroadcast
 
 #: The part of a node's derivative that comes through one use: (consumer, argument number).
@@ -91,7 +92,12 @@ def replay(nodes: Iterable[Node], values: dict[Node, Any]) -> dict[Node, Any]:
     """
     for node in nodes:
         if node not in values:
-            values[node] = _computed(node, values)
+            function = _ALONE.get(node.function)
+            if function is None or node.keywords:
+                values[node] = _computed(node, values)
+            else:  # most of a loop's nodes, without the care that others need
+                pairs = zip(node.inputs, node.arguments, strict=True)
+                values[node] = function(*[values.get(p, a) for p, a in pairs])
     return values
 
 
@@ -102,3 +108,8 @@ def _computed(node: Node, values: dict[Node, Any]) -> Any:
         if isinstance(source, Node) and values[source].dtype == np.float64:
             return np.asarray(values[source])[()]  # in this draw all is float64
     return value
+
+
+#: Functions of arrays alone, and what computes them on plain ones.
+_ALONE: dict[Any, Any] = {f: plain(f) for f in (getitem, setitem)}
+_ALONE |= {f: f for f in (np.add, np.subtract, np.multiply, np.divide, np.matmul, np.dot)}
