@@ -105,6 +105,15 @@ class Compiled:
                 return found
         return self._slowly(args, kwargs)
 
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Refuse to be a method: the object's state would be compiled in."""
+        if instance is None:
+            return self
+        raise TraceError(
+            f"{getattr(self._f, '__name__', 'a method')} is a method, and what its object holds "
+            "would be compiled in\n  compile a function of the arrays instead"
+        )
+
     def __repr__(self) -> str:
         name = getattr(self._f, "__name__", repr(self._f))
         return f"<tg.compile of {name}: {self._backend}, {len(self._entries)} programs>"
@@ -176,16 +185,25 @@ class Compiled:
         limits = {node: labels[node] for node in labels if node not in computed}
         limits |= {new: labels[old] for old, new in zip(computed, hidden, strict=True)}
         module = importlib.import_module(f"{__package__}.emit.{BACKENDS[self._backend]}")
-        in_place = {**dict(lowered.updates), **_donations(lowered, self._donated, len(args))}
-        return Entry(lowered, module.build(lowered, in_place), in_place, limits)
+        updates = dict(lowered.updates)
+        if hidden:  # nothing may be written before these labels are known to be right
+            lowered = replace(lowered, outputs=(*lowered.outputs, *updates.values()), updates=())
+            return Entry(lowered, module.build(lowered, {}), {}, limits, updates)
+        in_place = {**updates, **_donations(lowered, self._donated, len(args))}
+        return Entry(lowered, module.build(lowered, in_place), in_place, limits, {})
 
 
 def _as_array(x: Any) -> Any:
     """An argument's leaf: arrays, numbers and constants as they are, a tensor's value."""
     if isinstance(x, Tensor):
         return x._current()
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        raise DataError(
+            f"a compiled function takes arrays of NumPy, and a {type(x).__name__} computes "
+            "otherwise\n  pass np.asarray(x), or x.filled(0) with the mask as another argument"
+        )
     if isinstance(x, np.ndarray) and type(x) is not np.ndarray:
-        return np.asarray(x)
+        return np.asarray(x)  # a np.memmap
     return x
 
 
@@ -199,8 +217,11 @@ def _structure(arg: Any) -> Any:
         return (dict, tuple((key, _structure(value)) for key, value in arg.items()))
     if isinstance(arg, (list, tuple)):
         return (type(arg), tuple(map(_structure, arg)))
-    if hasattr(arg, "shape") and hasattr(arg, "dtype"):
-        return (arg.shape, arg.dtype, isinstance(arg, np.generic))
+    if isinstance(arg, np.generic):
+        return (arg.dtype,)
+    if isinstance(arg, np.ndarray):
+        in_order = arg.ndim < 2 or arg.flags.c_contiguous
+        return (arg.shape, arg.dtype, None if in_order else arg.strides)
     if type(arg) in (float, int):
         return type(arg)
     if isinstance(arg, _CONSTANTS) or inspect.isroutine(arg):
@@ -213,7 +234,8 @@ def _structure(arg: Any) -> Any:
 
 
 def _key(kind: Any, static: frozenset[int], leaves: list[Any]) -> Any:
-    return (kind, tuple(leaves[i] for i in sorted(static) if type(leaves[i]) is int))
+    numbers = [leaves[i] for i in sorted(static)]
+    return (kind, tuple(n for n in numbers if type(n) is int or isinstance(n, np.integer)))
 
 
 def _donations(graph: Graph, places: tuple[int, ...], count: int) -> dict[Node, Node]:

@@ -318,7 +318,7 @@ def refuse_to_freeze(node: Node | None, purpose: str) -> None:
     if tape.asked is not None:
         tape.asked(node, purpose)
         return
-    if type(node.value) is WeakInt and node.function is None:
+    if node.function is None and isinstance(node.value, (WeakInt, np.integer)):
         raise StaticNumberError(node)
     wanted = f"`{describe(node).strip('`')}`" if node.function is not None else "an argument"
     raise TraceError(

@@ -28,6 +28,7 @@ from .node import (
     underline_frame,
     user_frame,
 )
+from .rules.elementwise import stop_gradient
 from .rules.registry import CONSTANTS, RULES, Function, Rule
 from .tensor import Tensor
 from .weak import plain, weak
@@ -230,8 +231,14 @@ def _traced(
     for i, v in enumerate(values):
         if inputs[i] is None and type(v) is np.ndarray:
             values[i] = v.copy()
-    needs = rule is not None and carriers > 0 and MODE.get().grad
+    grad = MODE.get().grad
+    needs = rule is not None and carriers > 0 and grad
     node = _node(function, tuple(inputs), tuple(values), keywords, value, needs)
+    tape.nodes.append(node)
+    if grad or function in CONSTANTS:
+        return node
+    # Inside no_grad: whoever differentiates the program later has to see it.
+    node = _node(stop_gradient, (node,), (value,), None, value, False)
     tape.nodes.append(node)
     return node
 

@@ -124,3 +124,26 @@ def test_what_has_no_gradient_is_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         tg.trace(f, *args).gradient(wrt)
+
+
+@pytest.mark.parametrize("function", [np.maximum, np.minimum])
+def test_a_tie_goes_to_what_is_not_differentiated(function: Any) -> None:
+    def f(x: Any, bound: Any) -> Any:
+        return np.sum(function(x, bound))
+
+    x = np.array([0.0, 1.0, -1.0])
+    for bound in (0.0, np.zeros(3)):
+        graph = tg.trace(f, x, bound)
+        eager = tg.grad(f)(x, bound)
+        np.testing.assert_array_equal(graph.gradient().run(x, bound)[1], eager)
+        np.testing.assert_array_equal(tg.trace(tg.grad(f), x, bound).run(x, bound), eager)
+    both = tg.grad(f, argnums=(0, 1))(x, np.zeros(3))
+    for ours, eager in zip(graph.gradient((0, 1)).run(x, np.zeros(3))[1], both, strict=True):
+        np.testing.assert_array_equal(ours, eager)
+
+
+def test_what_has_no_rule_is_refused_where_its_gradient_is_wanted() -> None:
+    graph = tg.trace(lambda x: np.sum(np.arctan2(np.spacing(x), x)), np.ones(3))
+    assert graph.gradient()
+    with pytest.raises(tg.TinygradError, match="has no derivative rule"):
+        tg.trace(lambda x: np.sum(np.frompyfunc(abs, 1, 1)(x)), np.ones(3)).gradient()

@@ -124,12 +124,10 @@ def test_what_is_computed_twice_is_shared() -> None:
 def test_what_is_told_apart_is_not_shared() -> None:
     def f(x: Any) -> Any:
         a = np.arctan2(x, 0.0), np.arctan2(x, -0.0), np.arctan2(x, np.float32(0))
-        with tg.no_grad():
-            b = np.exp(x)
-        return *a, b, np.exp(x), np.sum(x, axis=0), np.sum(x, axis=1)
+        return *a, np.exp(x), np.sum(x, axis=0), np.sum(x, axis=1)
 
     graph = tg.trace(f, np.ones((2, 2)))
-    assert len(graph.simplify().nodes) == len(graph.nodes) == 7
+    assert len(graph.simplify().nodes) == len(graph.nodes) == 6
 
 
 def test_no_gradient_comes_to_flow_where_none_did() -> None:

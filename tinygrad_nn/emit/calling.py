@@ -35,8 +35,19 @@ class Entry:
         program: Program,
         in_place: dict[Node, Node],
         labels: dict[Node, int],
+        late: dict[Node, Node],
     ) -> None:
-        """``labels`` are the inputs and outputs that hold labels, with the number of classes."""
+        """Build the code that calls a program.
+
+        Args:
+            graph: what was compiled.
+            program: the code, and its runs.
+            in_place: for an input the node whose value the program writes into it.
+            labels: the inputs and outputs that hold labels, with the number of classes.
+            late: for an input the output that is written into it when computed labels are checked.
+        """
+        writer = _Caller(graph, in_place, labels, late)
+        code = writer.code()
         names = {node: graph.names[node] for node in graph.inputs}
         # The code has what the rest of the graph says, and its nodes may hold large values.
         for node in graph.inputs:
@@ -47,15 +58,14 @@ class Entry:
         )
         self.source: str = program.source
         self._instantiate = program.instantiate
-        self._written = frozenset(in_place)
+        self._written = frozenset((*in_place, *late))
         #: Runs with buffers of their own that nobody is using: one for each call under way.
         self._idle: list[Any] = []
-        self.call = self._caller(_Caller(graph, in_place, labels))
+        self.call = self._caller(code, writer.names)
 
-    def _caller(self, writer: _Caller) -> Any:
-        code = writer.code()
+    def _caller(self, code: str, constants: dict[str, Any]) -> Any:
         names = {
-            **writer.names,
+            **constants,
             "ndarray": np.ndarray,
             "another": self,
             "take": self._idle.pop,
@@ -100,10 +110,17 @@ def _refuse_labels(labels: Any, classes: int, name: str) -> None:
 class _Caller:
     """Writes the function ``call``: nothing of the user's reaches its text but through names."""
 
-    def __init__(self, graph: Graph, in_place: dict[Node, Node], labels: dict[Node, int]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        in_place: dict[Node, Node],
+        labels: dict[Node, int],
+        late: dict[Node, Node],
+    ) -> None:
         self.graph = graph
-        self.in_place = in_place
+        self.written = {*in_place, *late}
         self.labels = labels
+        self.late = late
         self.names: dict[str, Any] = {}
         self.checks: list[str] = []
         self.lines: list[str] = []
@@ -136,6 +153,7 @@ class _Caller:
             f"    y = run({inputs})",
             "    keep(run)",
             *self.label_checks(self.graph.outputs, "y[{}]"),
+            *self.late_writes(),
             f"    return {self.put_together(self.graph.structure)}",
         ]
         given = ", ".join(f"a{i}" for i in range(len(arguments)))
@@ -147,7 +165,11 @@ class _Caller:
         """Lines that give the inputs below an argument, and what has to be true of them."""
         if isinstance(arg, (dict, list, tuple)):
             kind = self.name(type(arg), "kind")
-            self.checks.append(f"type({expression}) is {kind} and len({expression}) == {len(arg)}")
+            self.checks.append(f"type({expression}) is {kind}")
+            if isinstance(arg, dict):  # a loop over it goes by the order of its keys
+                self.checks.append(f"[*{expression}] == {self.name([*arg], 'keys')}")
+            else:
+                self.checks.append(f"len({expression}) == {len(arg)}")
             pairs = arg.items() if isinstance(arg, dict) else enumerate(arg)
             for key, value in pairs:
                 self.take_apart(value, f"{expression}[{self.name(key, 'key')}]")
@@ -167,8 +189,14 @@ class _Caller:
             return f"type({x}) is {'float' if isinstance(value, WeakFloat) else 'int'}"
         dtype = self.name(value.dtype, "dtype")
         kind = "ndarray" if isinstance(value, np.ndarray) else self.name(type(value), "kind")
-        shape = f" and {x}.shape == {value.shape!r}" if isinstance(value, np.ndarray) else ""
-        return f"type({x}) is {kind}{shape} and {x}.dtype is {dtype}"
+        if not isinstance(value, np.ndarray):
+            return f"type({x}) is {kind} and {x}.dtype is {dtype}"
+        same = f"type({x}) is {kind} and {x}.shape == {value.shape!r} and {x}.dtype is {dtype}"
+        if value.ndim < 2:
+            return same
+        if value.flags.c_contiguous:  # on which it depends what a reshape is: a view, or a copy
+            return f"{same} and {x}.flags.c_contiguous"
+        return f"{same} and not {x}.flags.c_contiguous and {x}.strides == {value.strides!r}"
 
     def memory_checks(self, inputs: str) -> list[str]:
         """Of arrays that are written into: that they can be, and share no memory with others."""
@@ -177,7 +205,7 @@ class _Caller:
             for i, node in enumerate(self.graph.inputs)
             if isinstance(node.value, np.ndarray)
         ]
-        written = [x for x, node in arrays if node in self.in_place]
+        written = [x for x, node in arrays if node in self.written]
         if not written:
             return []
         owned = " and ".join(f"{x}.base is None" for x, _ in arrays)
@@ -193,6 +221,14 @@ class _Caller:
             "        return another",
             f"    if not ({writeable}):",
             f"        read_only({inputs})",
+        ]
+
+    def late_writes(self) -> list[str]:
+        """What is written only after computed labels were found to be right."""
+        place = {node: i for i, node in enumerate(self.graph.outputs)}
+        return [
+            f"    x{self.graph.inputs.index(node)}[...] = y[{place[new]}]"
+            for node, new in self.late.items()
         ]
 
     def label_checks(self, nodes: tuple[Node, ...], form: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from operator import index
 from typing import Any
 
@@ -14,14 +15,18 @@ from ..tensor import Tensor, untracked
 from ..walk import walk
 from .backward import Backward
 from .graph import Constant, Graph
+from .marking import marked
 from .names import extended
 from .tracer import needed
 
 
 def gradient(graph: Graph, wrt: Any = 0) -> Graph:
     """The forward and the backward pass as one graph; see :meth:`Graph.gradient`."""
-    root = _single_number(graph)
-    structure, wanted = _chosen(graph, wrt)
+    _single_number(graph)
+    structure, chosen = _chosen(graph, wrt)
+    new = marked(graph, chosen)
+    graph = _renewed(graph, new)
+    (root,), wanted = graph.outputs, [new[node] for node in chosen]
     with tracing(graph.inputs) as tape, transforming():
         grads: dict[Node, Any] = {}
         if root.requires_grad:
@@ -47,7 +52,20 @@ def gradient(graph: Graph, wrt: Any = 0) -> Graph:
     )
 
 
-def _single_number(graph: Graph) -> Node:
+def _renewed(graph: Graph, new: dict[Node, Node]) -> Graph:
+    """The graph of the nodes that take the place of its own."""
+    return replace(
+        graph,
+        inputs=tuple(new[n] for n in graph.inputs),
+        nodes=tuple(new[n] for n in graph.nodes),
+        outputs=tuple(new.get(n, n) for n in graph.outputs),
+        names={new.get(n, n): name for n, name in graph.names.items()},
+        labels={new[n]: classes for n, classes in graph.labels.items()},
+        origin={new[n]: new.get(of, of) for n, of in graph.origin.items() if n in new},
+    )
+
+
+def _single_number(graph: Graph) -> None:
     if len(graph.outputs) != 1 or graph.outputs[0].value.shape != ():
         shapes = ", ".join(str(node.value.shape) for node in graph.outputs)
         raise ShapeError(
@@ -55,7 +73,6 @@ def _single_number(graph: Graph) -> Node:
         )
     if graph.updates:
         raise DataError(f"{graph.name} changes its arguments in place: it has no gradient")
-    return graph.outputs[0]
 
 
 def _chosen(graph: Graph, wrt: Any) -> tuple[Any, list[Node]]:

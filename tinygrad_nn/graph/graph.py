@@ -151,11 +151,14 @@ class Graph:
                 "gradients are those of one number; this graph's outputs have shapes "
                 f"{', '.join(str(n.value.shape) for n in self.outputs)}"
             )
+        from .marking import marked
+
         found: dict[Node, Any] = {}
-        root = self.outputs[0]
+        new = marked(self, [node for node in self.inputs if node.value.dtype.kind == "f"])
+        root = new.get(self.outputs[0], self.outputs[0])
         if root.requires_grad:
             walk([(root, np.ones_like(root.value))], visit=found.__setitem__)
-        return {node: g for node, g in found.items() if node in self.index}
+        return {node: found[new[node]] for node in self.everything if new[node] in found}
 
     def gradient(self, wrt: Any = 0) -> Graph:
         """The forward and the backward pass as one graph.

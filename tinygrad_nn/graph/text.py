@@ -153,7 +153,7 @@ class _Reader:
         if a.posonlyargs or a.kwonlyargs or a.vararg or a.kwarg or a.defaults:
             raise self.error(function, "inputs are `name: dtype[shape]`")
         inputs = tuple(
-            self.define(a.arg, _leaf(self.typed(a.annotation)), a) for a in function.args.args
+            self.define(a.arg, leaf(self.typed(a.annotation), False), a) for a in function.args.args
         )
         captured: list[Node] = []
         nodes: list[Node] = []

@@ -73,7 +73,7 @@ def _trace(f: Callable[..., Any], args: tuple[Any, ...], constants: set[int]) ->
                 f"{path} holds {value.dtype}, and a program computes with real numbers"
             )
         slots.append(len(inputs))
-        node = leaf(value, value.dtype.kind == "f")
+        node = leaf(value, False)  # see marking.py
         inputs.append(node)
         names[node] = (x.name if isinstance(x, Tensor) else None) or path
         return wrap(value, node)
