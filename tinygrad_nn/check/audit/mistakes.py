@@ -5,8 +5,8 @@ the forward pass is told as such: "the term 0.5 * reg * np.sum(W2 * W2), line 14
 times". Otherwise the classic mistakes are undone one by one, each a single change of the user's
 backward pass, until one makes every gradient right, in several draws of the parameters: then that
 was the mistake, and its words say so. When nothing fits, nothing is said.
-Imports: decompose, draws, mistakes_edits, mistakes_operands, mistakes_terms, mistakes_trial,
-mistakes_words.
+Imports: the other files of this folder called mistakes, decompose, draws, observe, result, suspect,
+truth, words; node.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from ...node import Node
 from ..analytic import ABSENT
-from . import mistakes_edits, mistakes_operands
+from . import mistakes_edits, mistakes_locals, mistakes_missing, mistakes_operands
 from .decompose import single_use
 from .draws import Draw, draws
 from .mistakes_edits import Site
@@ -31,6 +31,17 @@ from .words import Words, line
 
 #: By how much a change elsewhere than at the suspect's line must be the simpler one.
 _ELSEWHERE = 0.25
+#: ... and one of a single execution of several.
+_SINGLE = 0.15
+#: How many executions are also tried one by one.
+_FEW = 6
+_TABLES = (
+    *mistakes_edits.TABLE,
+    *mistakes_missing.TABLE,
+    *mistakes_operands.TABLE,
+    *mistakes_locals.TABLE,
+)
+_FOR_SINGLE = (mistakes_missing.missing_mask, mistakes_missing.missing_term)
 #: By how much more a change further away is doubted.
 _FAR = 0.0005
 
@@ -87,7 +98,7 @@ def explain(
             return _explained(say_path(speaker, path))
         return _explained(Saying(sums.text, "", None)) if sums is not None else None
     if sums is not None and found.also:
-        found = replace(found, text=f"{found.text}; {sums.text}")
+        found = replace(found, text=f"{found.also}; {sums.text}")
     return _explained(found)
 
 
@@ -113,22 +124,24 @@ def _telling(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ..
 
 def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying | None:
     """The words of the simplest change that makes all gradients right, near the suspect."""
-    tables = (*mistakes_edits.TABLE, *mistakes_operands.TABLE)
     home = suspect.node if suspect is not None else None
     plan = [
-        (cost + _distance(site, home), i, j, site)
-        for j, site in enumerate(_suspects(trial))
-        for i, (cost, _) in enumerate(tables)
+        (cost + _distance(site, home) + _SINGLE * single, i, j, site)
+        for j, (site, single) in enumerate(_suspects(trial))
+        for i, (cost, table) in enumerate(_TABLES)
+        if not single or table in _FOR_SINGLE
     ]
     best: Edit | None = None
     least = float("inf")
     for bound, i, _, site in sorted(plan, key=lambda entry: entry[:3]):
         if bound >= least or trial.exhausted:
             break
-        away = bound - tables[i][0]
-        for edit in _cheaper(tables[i][1](speaker, site), trial):
+        away = bound - _TABLES[i][0]
+        for edit in _cheaper(_TABLES[i][1](speaker, site), trial):
             if edit.cost + away < least and trial.accepts(edit):
-                best, least = edit, edit.cost + away
+                cost = edit.cost + away + edit.doubt()
+                if cost < least:
+                    best, least = edit, cost
     return best.say() if best is not None else None
 
 
@@ -150,8 +163,12 @@ def _distance(site: Site, home: Node | None) -> float:
     return _ELSEWHERE + _FAR * min(abs(line(site[0]) - line(home)), 100)
 
 
-def _suspects(trial: Trial) -> list[Site]:
-    """The operations of the backward pass that every wrong gradient was computed from."""
+def _suspects(trial: Trial) -> Iterator[tuple[Site, bool]]:
+    """The operations of the backward pass that every wrong gradient was computed from.
+
+    Each with all its executions, and then, if these are a few, also one by one: the code that calls
+    a function may leave something out after one call.
+    """
     common: set[object] | None = None
     members: set[Node] = set()
     for name in trial.wrong:
@@ -159,4 +176,8 @@ def _suspects(trial: Trial) -> list[Site]:
         members |= above
         keys = {key(node) for node in above}
         common = keys if common is None else common & keys
-    return sites(n for n in trial.program if n in members and key(n) in (common or ()))
+    found = sites(n for n in trial.program if n in members and key(n) in (common or ()))
+    yield from ((site, False) for site in found)
+    for site in found:
+        if 1 < len(site) <= _FEW:
+            yield from (((node,), True) for node in site)

@@ -1,9 +1,10 @@
-"""The table of the classic mistakes, each as the single change that would mend it.
+"""Classic mistakes in an operation itself, each as the single change that would mend it.
 
-Every entry takes the executions of one operation of the user's backward pass, and yields changes of
-it: another function, axis or constant; a step left out, or one too many; a wrong factor; an
-assignment that should have added. `mistakes_operands.py` has the changes of what an operation is
-applied to. Imports: mistakes_forward, mistakes_trial, mistakes_words, words; node, rules.
+Every entry of the table takes the executions of one operation of the user's backward pass, and
+yields changes of it: another function, axis, constant or factor; one operation too many. Steps left
+out are in `mistakes_missing.py`, wrong operands in `mistakes_operands.py`, and wrong elementwise
+derivatives in `mistakes_locals.py`.
+Imports: decompose, mistakes_forward, mistakes_trial, mistakes_words, observe, words; node, rules.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from ...node import Node
-from ...rules.indexing import getitem, setitem
-from .mistakes_forward import Local, fits, locals_of, pairings, picks
-from .mistakes_trial import Apply, Edit, Env, Trial, key, perform, same
+from ...rules.indexing import setitem
+from .decompose import nice
+from .mistakes_forward import locals_of
+from .mistakes_trial import Apply, Edit, Env, Trial, perform, same
 from .mistakes_words import Saying, Speaker
 from .observe import where
-from .words import corrected, number, operands, squeeze, with_operand, wrapped
+from .words import corrected, number, operands, with_operand, wrapped
 
 Site = tuple[Node, ...]
 
@@ -53,7 +55,7 @@ def other_function(speaker: Speaker, site: Site) -> Iterator[Edit]:
         def say(f: Any = f) -> Saying:
             return _say_flip(speaker, node, f)
 
-        yield Edit(site, apply, 1.0, say)
+        yield Edit(site, apply, 1.0, say, doubt=lambda: _sign_doubt(speaker, node))
     if node.function in (np.subtract, np.divide) and len(operands(node)) == 2:
 
         def turned(n: Node, j: int, env: Env) -> Any:
@@ -70,6 +72,20 @@ def other_function(speaker: Speaker, site: Site) -> Iterator[Edit]:
             return Saying(text, corrected(node, new), node)
 
         yield Edit(site, turned, 1.0, say_turned)
+
+
+def _sign_doubt(speaker: Speaker, node: Node) -> float:
+    """What speaks against a wrong sign in a sum: the operand came with the wrong sign."""
+    if node.function not in (np.add, np.subtract):
+        return 0.0
+    other = node.inputs[-1]
+    if not isinstance(other, Node) or other not in speaker.trial.backward:
+        return 0.0
+    sign = -1.0 if node.function is np.add else 1.0
+    if speaker.identify(sign * np.asarray(speaker.trial.value(other)), exact=True) is None:
+        return 0.0
+    wrong = speaker.identify(-sign * np.asarray(speaker.trial.value(other)), exact=True)
+    return 0.9 if wrong is None and node.function is np.add else 0.0
 
 
 def _say_flip(speaker: Speaker, node: Node, f: Any) -> Saying:
@@ -284,7 +300,7 @@ def _say_superfluous(speaker: Speaker, node: Node, i: int) -> Saying:
     elif f in (np.add, np.subtract) and other:
         what = "adds" if f is np.add else "subtracts"
         text = f"`{code}` {what} {other}, which is no part of the derivative: it is too much"
-        return Saying(text, correction, node, also=True)
+        return Saying(text, correction, node, also=f"`{code}` {what} {other} once too often")
     elif f is np.negative:
         text = f"`{code}` has the wrong sign: the minus does not belong there"
     elif f is setitem:
@@ -314,17 +330,17 @@ def factor(speaker: Speaker, site: Site) -> Iterator[Edit]:
 
 def _brought_in(speaker: Speaker, node: Node, c: float) -> bool:
     """Whether the factor comes in here: no argument is already off by it."""
-    values = speaker.trial.values[0]
+    value_of = speaker.trial.value
     if node.function in (np.multiply, np.divide) and any(
         p is None and not np.ndim(a) for p, a in zip(node.inputs, node.arguments, strict=True)
     ):
         return True  # it has a factor, which may be wrong
     for parent in node.inputs:
         if isinstance(parent, Node) and parent in speaker.trial.backward:
-            found = speaker.identify(np.asarray(values[parent]) * c, exact=True)
+            found = speaker.identify(np.asarray(value_of(parent)) * c, exact=True)
             if found is not None:
                 return False
-    return speaker.identify(np.asarray(values[node]) * c, exact=True) is not None
+    return speaker.identify(np.asarray(value_of(node)) * c, exact=True) is not None
 
 
 def fitted(trial: Trial, site: Site, term: Apply, base: Apply | None = None) -> float | None:
@@ -333,7 +349,6 @@ def fitted(trial: Trial, site: Site, term: Apply, base: Apply | None = None) -> 
     The gradients depend on c in a straight line (but for an operation executed again on its own
     results, for which the trial of the change decides).
     """
-    from .decompose import nice
 
     def value(c: float) -> Apply:
         def apply(n: Node, j: int, env: Env) -> Any:
@@ -375,7 +390,7 @@ def _say_factor(speaker: Speaker, node: Node, c: float) -> Saying:
                 size = "" if texts[i] == number(float(given)) else f" = {number(float(given))}"
                 text = f"`{code}` {verb} {texts[i]}{size} where {name} = {number(right)} belongs"
                 return Saying(text, corrected(node, with_operand(node, i, name)), node)
-    value = speaker.trial.values[0][node]
+    value = speaker.trial.value(node)
     what = speaker.identify(np.asarray(value) * c)
     means = ""
     if what is not None and what[0] == "cotangent":
@@ -389,227 +404,11 @@ def _say_factor(speaker: Speaker, node: Node, c: float) -> Saying:
     return Saying(text, "" if "=" in code else corrected(node, fixed), node)
 
 
-# --- a step left out ------------------------------------------------------------------------------
-
-
-def missing_mask(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """The value times an elementwise derivative of the forward pass."""
-    if not np.ndim(site[0].value):
-        return
-    for local in locals_of(speaker.trial):
-        for pairing in pairings(speaker.trial, site, local.outputs):
-            if not fits(site, local.inputs, pairing):
-                continue
-
-            def apply(n: Node, j: int, env: Env, local: Local = local, p: Any = pairing) -> Any:
-                d = local.value(env.trial, p[j], env.number)
-                return perform(n, env.arguments(n)) * d
-
-            def say(local: Local = local) -> Saying:
-                return _say_mask(speaker, site[0], local)
-
-            yield Edit(site, apply, 1.4 + 0.02 * len(local.regions[0]), say, missing=True)
-
-
-def _say_mask(speaker: Speaker, node: Node, local: Local) -> Saying:
-    words = speaker.words
-    name = words.name(node)
-    d = local.text(speaker.trial, words, node)
-    inner = words.name(local.inputs[0])
-    target = f"d{inner}" if inner.isidentifier() else name
-    text = f"{speaker.derivative(local)} is not applied"
-    correction = ""
-    if d:
-        text += f": d loss / d {inner} should be {wrapped(name)} * {d}"
-        if name.isidentifier():
-            outer = words.name(local.outputs[0])
-            left = target if name == f"d{outer}" else name
-            correction = f"{left} = {name} * {d}"
-        else:
-            correction = corrected(node, f"{wrapped(words.code(node))} * {d}")
-    return Saying(text, correction, node, missing=True)
-
-
-def missing_one_hot(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """A number added where the forward pass picks: ``dscores[range(N), y] -= 1``."""
-    trial = speaker.trial
-    if not np.ndim(site[0].value):
-        return
-    for picked in picks(trial):
-        for pairing in pairings(trial, site, picked):
-            if not fits(site, tuple(n.inputs[0] for n in picked), pairing):
-                continue
-
-            def hot(n: Node, j: int, env: Env, picked: Any = picked, p: Any = pairing) -> Any:
-                out = np.zeros_like(env[n], dtype=float)
-                index = env.arguments(picked[p[j]])[1:]
-                np.add.at(out, tuple(index), 1.0)
-                return out
-
-            def own(n: Node, j: int, env: Env) -> Any:
-                return perform(n, env.arguments(n))
-
-            c = fitted(trial, site, hot, own)
-            if not c:
-                continue
-
-            def apply(n: Node, j: int, env: Env, hot: Any = hot, c: float = c) -> Any:
-                return perform(n, env.arguments(n)) + c * hot(n, j, env)
-
-            def say(pick: Node = picked[0], c: float = c) -> Saying:
-                return _say_one_hot(speaker, site[0], pick, c)
-
-            yield Edit(site, apply, 1.4, say, missing=True)
-
-
-def _say_one_hot(speaker: Speaker, node: Node, pick: Node, c: float) -> Saying:
-    words = speaker.words
-    name = words.name(node)
-    code = words.code(pick)
-    bracket = code[code.find("[") :] if "[" in code else ""
-    batch = words.batch
-    size = number(abs(c)) if abs(c) != 1 / max(batch, 1) else f"1 / {words.count(batch)}"
-    sign = "-" if c < 0 else "+"
-    verb = "subtracted" if c < 0 else "added"
-    text = (
-        f"{size} is not {verb} at the labels: {words.at(pick)}, is the only place where the loss "
-        f"picks the correct class, so {name}{bracket} {sign}= {size} is missing"
-    )
-    return Saying(text, f"{name}{bracket} {sign}= {size}" if bracket else "", node, missing=True)
-
-
-def missing_term(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """What comes through one use in the forward pass, added to the value."""
-    trial = speaker.trial
-    for use in _parts(trial):
-        consumers, i = use
-        for pairing in pairings(trial, site, consumers):
-
-            def part(n: Node, j: int, env: Env, use: Any = use, p: Any = pairing) -> Any:
-                consumers, i = use
-                return env.trial.draws[env.number].contributions[consumers[p[j]], i]
-
-            if not fits(site, tuple(c.inputs[i] for c in consumers), pairing):
-                continue
-
-            def base(n: Node, j: int, env: Env) -> Any:
-                return perform(n, env.arguments(n))
-
-            c = fitted(trial, site, part, base)
-            if not c:
-                continue
-
-            def apply(n: Node, j: int, env: Env, part: Any = part, c: float = c) -> Any:
-                return perform(n, env.arguments(n)) + c * part(n, j, env)
-
-            def say(consumer: Node = consumers[0], i: int = i, c: float = c) -> Saying:
-                return _say_term(speaker, site[0], consumer, i)
-
-            cost = 1.6 + 0.3 * (c != 1)
-            yield Edit(site, apply, cost, say, missing=True)
-
-
-def _parts(trial: Trial) -> list[tuple[Site, int]]:
-    """The uses of forward values that have several, by expression."""
-    own = trial.draws[0]
-    used: dict[Node, int] = {}
-    for consumer, i in own.contributions:
-        used[consumer.inputs[i]] = used.get(consumer.inputs[i], 0) + 1
-    groups: dict[Any, list[tuple[Node, int]]] = {}
-    for consumer, i in own.contributions:
-        if used[consumer.inputs[i]] > 1:
-            groups.setdefault((key(consumer), i), []).append((consumer, i))
-    found = []
-    for group in groups.values():
-        nodes = sorted((c for c, _ in group), key=lambda n: trial.index[n])
-        found.append((tuple(nodes), group[0][1]))
-    return found
-
-
-def _say_term(speaker: Speaker, node: Node, consumer: Node, i: int) -> Saying:
-    words = speaker.words
-    through = words.used(consumer, i) or words.name(consumer.inputs[i])
-    text = (
-        f"what comes through {words.at(consumer)}, is not added: {through} is used there, too, and "
-        f"{speaker.said(node)} counts its other use only"
-    )
-    return Saying(text, "", node, missing=True)
-
-
-# --- an assignment that should have added ---------------------------------------------------------
-
-
-def overwritten(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """The values of all executions, or an earlier value of the same name, summed up."""
-    trial, node = speaker.trial, site[0]
-    same_text = [n for n in trial.program if key(n) == key(node)]
-    if len(same_text) > 1 and np.shape(same_text[0].value) == np.shape(node.value):
-        last = (same_text[-1],)
-        if last[0] in site:
-            everyone = tuple(same_text)
-
-            def total(n: Node, j: int, env: Env) -> Any:
-                return sum(env[m] for m in everyone[:-1]) + perform(n, env.arguments(n))
-
-            yield Edit(last, total, 1.0, lambda: _say_overwritten(speaker, node, None))
-    live = set(trial.observation.backward) | set(trial.observation.forward)
-    for before in trial.program:
-        earlier = trial.index[before] < trial.index[node]
-        if before in live or not earlier or np.shape(before.value) != np.shape(node.value):
-            continue
-        if _target(before) != _target(node):
-            continue
-
-        def both(n: Node, j: int, env: Env, before: Node = before) -> Any:
-            return env[before] + perform(n, env.arguments(n))
-
-        def say(before: Node = before) -> Saying:
-            return _say_overwritten(speaker, node, before)
-
-        yield Edit(site, both, 1.0, say)
-    if node.function is setitem:
-        for sign in (1, -1):
-
-            def adding(n: Node, j: int, env: Env, sign: int = sign) -> Any:
-                x, value, *index = env.arguments(n)
-                return perform(n, [x, getitem(x, *index) + sign * value, *index])
-
-            yield Edit(site, adding, 1.0, lambda: _say_overwritten(speaker, node, None))
-
-
-def _target(node: Node) -> str | None:
-    place = where(node)
-    return place.name if place is not None else None
-
-
-def _say_overwritten(speaker: Speaker, node: Node, before: Node | None) -> Saying:
-    words = speaker.words
-    place = where(node)
-    source = place.source_line.strip() if place is not None else ""
-    fixed = squeeze(re.sub(r"(?<![=<>!+\-*/])=(?!=)", "+=", source, count=1)) if source else ""
-    name = words.name(node)
-    if before is not None:
-        text = (
-            f"`=` stands where `+=` belongs: {name} is overwritten, and its value from "
-            f"{words.at(before)}, is lost"
-        )
-    else:
-        text = (
-            f"`=` stands where `+=` belongs: every execution overwrites {name}, so that only the "
-            "last one counts"
-        )
-    return Saying(text, fixed, node)
-
-
 #: The entries of the table, each with the least that one of its changes costs.
 TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.0, other_function),
     (1.0, other_axis),
-    (1.0, overwritten),
     (1.1, superfluous),
     (1.3, other_constant),
-    (1.4, missing_mask),
-    (1.4, missing_one_hot),
     (1.5, factor),
-    (1.6, missing_term),
 )

@@ -190,7 +190,7 @@ def pairings(trial: Trial, mine: tuple[Node, ...], others: tuple[Node, ...]) -> 
             ways += [tuple(range(n)), tuple(m - 1 - i for i in range(n))]
             ways.append(tuple(n - 1 - i for i in range(n)))
         at = [trial.index.get(o, -1) for o in others]
-        recent = [sum(a < trial.index[x] for a in at) - 1 for x in mine]
+        recent = [sum(a < trial.index.get(x, -1) for a in at) - 1 for x in mine]
         if min(recent) >= 0:
             ways.append(tuple(recent))
         if n == 1:

@@ -14,13 +14,13 @@ import numpy as np
 from ...node import Node
 from ...rules.indexing import getitem, setitem
 from .mistakes_edits import Site
-from .mistakes_forward import fits, locals_of, pairings, picks
+from .mistakes_forward import pairings, picks
 from .mistakes_trial import Apply, Edit, Env, Trial, perform, sites
-from .mistakes_words import Saying, Speaker, ratio
+from .mistakes_words import Saying, Speaker
 from .observe import where
 from .words import corrected, line, operands, squeeze, with_operand, wrapped
 
-_PRODUCTS = (np.matmul, np.dot, np.outer)
+PRODUCTS = (np.matmul, np.dot, np.outer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ class Group:
 
 def groups(speaker: Speaker, site: Site, i: int) -> Iterator[Group]:
     """One argument; the same value in all of a statement; in all that uses it by another name."""
-    yield Group(site, site, {n: j for j, n in enumerate(site)}, {n: (i,) for n in site})
+    yield Group(site, site, {n: j for j, n in enumerate(site)}, dict.fromkeys(site, (i,)))
     old = site[0].inputs[i]
     if not isinstance(old, Node):
         return
@@ -135,7 +135,7 @@ def other_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
     trial, node = speaker.trial, site[0]
     for i, old in enumerate(node.inputs):
         given = node.arguments[i]
-        if not isinstance(old, Node) and not _is_value(given, node, i):
+        if not isinstance(old, Node) and not is_value(given, node, i):
             continue
         shape = np.shape(old.value if isinstance(old, Node) else given)
         if node.function in (getitem, setitem) and i > 1:
@@ -144,14 +144,14 @@ def other_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
         for source in sources(trial):
             first = np.shape(source.nodes[0].value)
             for turned in (False, True) if len(first) == 2 else (False,):
-                fit = _may_stand(node, i, shape, first[::-1] if turned else first)
+                fit = may_stand(node, i, shape, first[::-1] if turned else first)
                 if fit or len(source.nodes) > 1:
                     for number, group in enumerate(every):
                         for edit in _swaps(speaker, group, i, source, turned):
                             yield replace(edit, cost=edit.cost + 0.1 * number)
 
 
-def _is_value(given: Any, node: Node, i: int) -> bool:
+def is_value(given: Any, node: Node, i: int) -> bool:
     """Whether a constant argument is a value, and no index, axis or shape."""
     if node.function in (getitem, setitem):
         return i == 1 and node.function is setitem
@@ -160,12 +160,14 @@ def _is_value(given: Any, node: Node, i: int) -> bool:
     )
 
 
-def _may_stand(node: Node, i: int, old: tuple[int, ...], new: tuple[int, ...]) -> bool:
+def may_stand(node: Node, i: int, old: tuple[int, ...], new: tuple[int, ...]) -> bool:
     """Whether a value of another shape may be meant in an argument's place."""
     if old == new:
         return True
-    if node.function in _PRODUCTS:
+    if node.function in PRODUCTS:
         return len(new) == len(old)
+    if node.function is setitem and i == 1:
+        return len(new) <= np.ndim(node.value)
     if isinstance(node.function, np.ufunc) and len(node.inputs) == 2:
         try:
             other = np.shape(node.arguments[1 - i])
@@ -181,12 +183,13 @@ def _swaps(speaker: Speaker, group: Group, i: int, source: Source, turned: bool)
     is_constant = group.old is None
     for pairing in pairings(trial, site, source.nodes):
         new = tuple(source.nodes[k] for k in pairing)
-        if not turned and all(a is n.inputs[i] for a, n in zip(new, site, strict=True)):
-            continue
-        if any(n in below for n in new):
+        itself = not turned and all(a is n.inputs[i] for a, n in zip(new, site, strict=True))
+        if any(n in below for n in new) or (itself and site[0].function is not setitem):
             continue
         named = source.text(speaker, site[0])
         for negated in (False, True) if site[0].function is setitem else (False,):
+            if itself and not negated:
+                continue
 
             def value(j: int, env: Env, old: Any, new: Any = new, negated: bool = negated) -> Any:
                 x = np.transpose(env[new[j]]) if turned else env[new[j]]
@@ -198,9 +201,12 @@ def _swaps(speaker: Speaker, group: Group, i: int, source: Source, turned: bool)
                 change = Swap(group, i, new[0], source, turned, negated, apply)
                 return _say_swap(speaker, change)
 
+            def doubt(apply: Any = apply) -> float:
+                return 0.0 if speaker.meaning(group.nodes, apply) else 0.4
+
             cost = 1.4 + 0.1 * turned + 0.05 * (source.used is not None) + 0.4 * is_constant
             cost += 0.1 * (not named.replace(".", "").replace("_", "").isalnum()) - 0.1 * negated
-            yield Edit(group.nodes, apply, cost, say)
+            yield Edit(group.nodes, apply, cost, say, doubt=doubt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +238,9 @@ def _say_swap(speaker: Speaker, swap: Swap) -> Saying:
     correction = corrected(node, with_operand(node, i, to))
     if len(swap.group.nodes) > len(swap.group.site):
         correction = f"{swap.group.alias} = {to}" if swap.group.alias else ""
-    if old is not None and swap.turned and (old is new or _base(old) is new):
+    if swap.negated and old is new:
+        text = f"`{was}` has the wrong sign: `{to}` belongs there"
+    elif old is not None and swap.turned and (old is new or _base(old) is new):
         text = f"`{was}` is to be transposed: `{to}`"
     elif was == to or (old is not None and _later(trial, old, new)):
         change = words.at(new)
@@ -241,7 +249,7 @@ def _say_swap(speaker: Speaker, swap: Swap) -> Saying:
         correction = ""
     else:
         text = f"`{was}` stands where `{to}` belongs"
-    between = speaker.relation(before, after)
+    between = "" if swap.negated else speaker.relation(before, after)
     if between:
         text += f": {between}"
     meaning = speaker.meaning(swap.group.nodes, swap.apply)
@@ -259,304 +267,6 @@ def _later(trial: Trial, old: Node, new: Node) -> bool:
     a, b = (where(n) for n in (old, new))
     name = b.name if b is not None else None
     return name is not None and a is not None and a.name == name and new in trial.below((old,))
-
-
-# --- a derivative in its place --------------------------------------------------------------------
-
-
-def local_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """One argument replaced by an elementwise derivative of the forward pass."""
-    node, trial = site[0], speaker.trial
-    if not (isinstance(node.function, np.ufunc) or node.function is np.where):
-        return
-    for i in range(len(node.inputs)):
-        for local in locals_of(trial):
-            for pairing in pairings(trial, site, local.outputs):
-                if not fits(site, local.inputs, pairing):
-                    continue
-
-                def apply(n: Node, j: int, env: Env, i: int = i, x: Any = (local, pairing)) -> Any:
-                    args = env.arguments(n)
-                    d = x[0].value(env.trial, x[1][j], env.number)
-                    args[i] = d != 0 if n.function is np.where and i == 0 else d
-                    return perform(n, args)
-
-                def say(i: int = i, local: Any = local) -> Saying:
-                    return _say_local(speaker, node, i, local)
-
-                yield Edit(site, apply, 1.7 + 0.02 * len(local.regions[0]), say)
-
-
-def chain(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """A product of several factors: only one of them, or one times an elementwise derivative."""
-    node, trial = site[0], speaker.trial
-    if node.function is not np.multiply or any(
-        n.function is np.multiply and line(n) == line(node) for n in trial.users(node)
-    ):
-        return
-    factors = [f for f in _factors(site) if len(f) == len(site)]
-    if len(factors) < 3:
-        return
-    for f in factors:
-        if np.shape(f[0].value) != np.shape(node.value):
-            continue
-
-        def alone(n: Node, j: int, env: Env, f: Site = f) -> Any:
-            return env[f[j]]
-
-        def say_alone(f: Site = f) -> Saying:
-            words = speaker.words
-            kept = words.code(f[0])
-            text = (
-                f"the factors of `{words.code(node)}` beside {kept} are no part of the derivative: "
-                "they are too much"
-            )
-            return Saying(text, corrected(node, kept), node)
-
-        yield Edit(site, alone, 1.5, say_alone)
-        for local in locals_of(trial):
-            for pairing in pairings(trial, site, local.outputs):
-                if not fits(site, local.inputs, pairing):
-                    continue
-
-                def apply(n: Node, j: int, env: Env, x: Any = (f, local, pairing)) -> Any:
-                    return env[x[0][j]] * x[1].value(env.trial, x[2][j], env.number)
-
-                def say(f: Site = f, local: Any = local) -> Saying:
-                    return _say_chain(speaker, node, f[0], local)
-
-                yield Edit(site, apply, 1.72 + 0.02 * len(local.regions[0]), say)
-
-
-def _factors(site: Site) -> list[Site]:
-    """What a product of products is made of, execution by execution."""
-    found: list[Site] = []
-    stack = [site]
-    while stack:
-        nodes = stack.pop()
-        first = nodes[0]
-        if first.function is not np.multiply or line(first) != line(site[0]):
-            found.append(nodes)
-            continue
-        for i in range(2):
-            parents = tuple(n.inputs[i] for n in nodes if isinstance(n.inputs[i], Node))
-            if len(parents) == len(nodes):
-                stack.append(parents)
-    return found
-
-
-def _say_chain(speaker: Speaker, node: Node, kept: Node, local: Any) -> Saying:
-    words = speaker.words
-    d = local.text(speaker.trial, words, node)
-    code = words.code(kept) if line(kept) == line(node) else words.name(kept, node)
-    right = f"{wrapped(code)} * {d}"
-    text = f"`{words.code(node)}` is not {speaker.derivative(local)}"
-    text += f", which is {d.strip('()') if d.startswith('(') else d}" if d else ""
-    return Saying(text, corrected(node, right) if d else "", node)
-
-
-def _say_local(speaker: Speaker, node: Node, i: int, local: Any) -> Saying:
-    words = speaker.words
-    was = words.used(node, i)
-    d = local.text(speaker.trial, words, node)
-    bare = d[1:-1] if d.startswith("(") and d.endswith(")") and d.count("(") == 1 else d
-    what = speaker.derivative(local)
-    text = f"`{was}` stands where {what} belongs" + (f", {bare}" if d else "")
-    with np.errstate(all="ignore"):
-        value = Env(speaker.trial, 0).arguments(node)[i]
-    if not np.all(np.isfinite(value)):
-        text += f"; `{was}` is not finite (NaN or infinite) here"
-    return Saying(text, corrected(node, with_operand(node, i, d)) if d else "", node)
-
-
-def cotangent_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """One argument replaced by a derivative of the loss that the user's code does not have."""
-    node, trial = site[0], speaker.trial
-    seen = trial.observation
-    forward = [n for n in seen.nodes if n in seen.forward and n in trial.draws[0].cotangents]
-    for i, old in enumerate(node.inputs):
-        shape = np.shape(old.value if isinstance(old, Node) else node.arguments[i])
-        if not _is_value(0.0 if isinstance(old, Node) else node.arguments[i], node, i) and (
-            not isinstance(old, Node) or node.function in (getitem, setitem)
-        ):
-            continue
-        for group in sites(forward):
-            first = np.shape(group[0].value)
-            if not first or not (_may_stand(node, i, shape, first) or len(group) > 1):
-                continue
-            for pairing in pairings(trial, site, group):
-
-                def apply(n: Node, j: int, env: Env, i: int = i, x: Any = (group, pairing)) -> Any:
-                    args = env.arguments(n)
-                    args[i] = env.trial.draws[env.number].cotangents[x[0][x[1][j]]]
-                    return perform(n, args)
-
-                def say(i: int = i, of: Node = group[0]) -> Saying:
-                    return _say_cotangent(speaker, node, i, of)
-
-                yield Edit(site, apply, 2.2, say)
-        yield from _contribution_operand(speaker, site, i, shape)
-
-
-def _contribution_operand(
-    speaker: Speaker, site: Site, i: int, shape: tuple[int, ...]
-) -> Iterator[Edit]:
-    """One argument replaced by what comes through one use of a parameter."""
-    node, trial = site[0], speaker.trial
-    for name in trial.wrong:
-        leaf = trial.observation.params[name]
-        uses = [pair for pair in trial.draws[0].contributions if pair[0].inputs[pair[1]] is leaf]
-        groups: dict[Node, list[tuple[Node, int]]] = {}
-        for pair in uses:
-            groups.setdefault(pair[0], []).append(pair)
-        for consumer, pairs in groups.items():
-            if not _may_stand(node, i, shape, np.shape(leaf.value)) or len(uses) < 2:
-                continue
-
-            def apply(n: Node, j: int, env: Env, pairs: Any = pairs) -> Any:
-                args = env.arguments(n)
-                args[i] = sum(env.trial.draws[env.number].contributions[p] for p in pairs)
-                return perform(n, args)
-
-            def say(of: Node = consumer, name: str = name) -> Saying:
-                was = speaker.words.used(node, i)
-                text = f"`{was}` stands where what {name} contributes by {speaker.words.at(of)} belongs"
-                return Saying(text, "", node)
-
-            yield Edit(site, apply, 2.2, say)
-
-
-def _say_cotangent(speaker: Speaker, node: Node, i: int, of: Node) -> Saying:
-    words = speaker.words
-    was = words.used(node, i)
-    g = speaker.trial.draws[0].cotangents[of]
-    purpose = speaker.purpose(g)
-    r = ratio(Env(speaker.trial, 0).arguments(node)[i], g)
-    text = f"`{was}` stands where d loss / d {words.name(of)} belongs ({purpose})"
-    if r is not None:
-        text += f"; it {speaker.times(r)}"
-    return Saying(text, "", node)
-
-
-# --- a factor of the forward pass -----------------------------------------------------------------
-
-
-def missing_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """An argument, or the value, multiplied or divided by a value of the forward pass."""
-    node, trial = site[0], speaker.trial
-    seen = trial.observation
-    below = set(trial.below(site))
-    for i in (-1, *range(len(node.inputs))):
-        if i >= 0 and (not isinstance(node.inputs[i], Node) or node.function in (getitem, setitem)):
-            continue
-        shape = np.shape(node.value if i < 0 else node.inputs[i].value)
-        if not shape:
-            continue
-        for source in sources(trial):
-            first = source.nodes[0]
-            if not np.ndim(first.value) or (first not in seen.forward and first.function):
-                continue
-            if np.shape(first.value) != shape and np.shape(first.value) != shape[1:]:
-                continue
-            for pairing in pairings(trial, site, source.nodes):
-                new = tuple(source.nodes[k] for k in pairing)
-                if not any(n in below for n in new):
-                    yield from _times_value(speaker, site, i, new, source)
-    yield from _aliased(speaker, site)
-
-
-def _aliased(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """A value used by another name (``dhhat = dbn``), as if nothing had to be done in between."""
-    trial = speaker.trial
-    for i in range(len(site[0].inputs)):
-        for group in groups(speaker, site, i):
-            old = group.old
-            if not group.alias or old is None:
-                continue
-            olds = tuple(n.inputs[i] for n in site)
-            for local in locals_of(trial):
-                for pairing in pairings(trial, olds, local.outputs):
-                    if not fits(olds, local.inputs, pairing):
-                        continue
-
-                    def value(j: int, env: Env, x: Any, of: Any = (local, pairing)) -> Any:
-                        return x * of[0].value(env.trial, of[1][j], env.number)
-
-                    def say(old: Node = old, local: Any = local, name: str = group.alias) -> Saying:
-                        return _say_aliased(speaker, old, local, name)
-
-                    cost = 1.45 + 0.02 * len(local.regions[0])
-                    yield Edit(group.nodes, replacing(group, value), cost, say, missing=True)
-
-
-def _say_aliased(speaker: Speaker, old: Node, local: Any, alias: str) -> Saying:
-    words = speaker.words
-    name = words.name(old)
-    d = local.text(speaker.trial, words, old)
-    fixed = f"{alias} = {name} * {d}" if d and name.isidentifier() else ""
-    text = f"{speaker.derivative(local)} is not applied: {alias} is {name} as it is"
-    return Saying(text, fixed, old, missing=True)
-
-
-def _times_value(speaker: Speaker, site: Site, i: int, new: Site, source: Source) -> Iterator[Edit]:
-    for f, verb in ((np.multiply, "multiplied"), (np.divide, "divided")):
-
-        def apply(n: Node, j: int, env: Env, f: Any = f) -> Any:
-            args = env.arguments(n)
-            if i < 0:
-                return f(perform(n, args), env[new[j]])
-            args[i] = f(args[i], env[new[j]])
-            return perform(n, args)
-
-        def say(f: Any = f, verb: str = verb) -> Saying:
-            words, node = speaker.words, site[0]
-            text = source.text(speaker, node)
-            old = words.used(node, i) if i >= 0 else words.code(node)
-            symbol = "*" if f is np.multiply else "/"
-            new_text = f"{wrapped(old)} {symbol} {wrapped(text)}"
-            fixed = with_operand(node, i, new_text) if i >= 0 else new_text
-            made = speaker.words.at(new[0]) if new[0].function else ""
-            told = f"`{old}` is not {verb} by {text}" + (f" ({made})" if made else "")
-            return Saying(told, "" if "=" in old else corrected(node, fixed), node, missing=i < 0)
-
-        yield Edit(site, apply, 2.0, say, missing=i < 0)
-
-
-def turned_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """The value transposed."""
-    node = site[0]
-    if np.ndim(node.value) != 2:
-        return
-
-    def apply(n: Node, j: int, env: Env) -> Any:
-        return np.transpose(perform(n, env.arguments(n)))
-
-    def say() -> Saying:
-        words = speaker.words
-        code = words.code(node)
-        texts = operands(node)
-        fixed = f"{wrapped(code)}.T"
-        if node.function in _PRODUCTS[:2] and len(texts) == 2 and "(" in code + "(":
-            a, b = (_transposed(t) for t in texts)
-            fixed = _product(code, texts, b, a)
-        elif node.function is np.outer and len(texts) == 2:
-            fixed = f"np.outer({texts[1]}, {texts[0]})"
-        text = f"`{code}` is the transpose of what it should be: `{fixed}`"
-        return Saying(text, corrected(node, fixed), node)
-
-    yield Edit(site, apply, 1.2, say)
-
-
-def _transposed(text: str) -> str:
-    return text[:-2] if text.endswith(".T") else f"{wrapped(text)}.T"
-
-
-def _product(code: str, texts: tuple[str, ...], a: str, b: str) -> str:
-    if code.startswith("np."):
-        return f"{code[: code.find('(')]}({a}, {b})"
-    if ".dot(" in code:
-        return f"{a}.dot({b})"
-    return f"{a} @ {b}"
 
 
 # --- another index --------------------------------------------------------------------------------
@@ -591,6 +301,39 @@ def other_index(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 yield Edit(everyone, apply, 1.1, say)
 
 
+def other_number(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """Another number in an index, ``dW[:, j - 1]``: that of a pick of the forward pass."""
+    node, trial = site[0], speaker.trial
+    if node.function not in (getitem, setitem):
+        return
+    start = 1 if node.function is getitem else 2
+    numbers = [k for k, a in enumerate(node.arguments) if k >= start and _is_number(a)]
+    if len(numbers) != 1 or len(node.arguments) - start < 2:
+        return
+    partners = _partners(trial, site, start)
+    everyone = tuple(n for part in partners for n in part)
+    row = {n: j for part in partners for j, n in enumerate(part)}
+    for picked in picks(trial):
+        if len(picked[0].arguments) != 2 or not _is_number(picked[0].arguments[1]):
+            continue
+        for pairing in pairings(trial, site, picked):
+
+            def apply(n: Node, j: int, env: Env, x: Any = (picked, pairing)) -> Any:
+                at = numbers[0] - start + (1 if n.function is getitem else 2)
+                args = env.arguments(n)
+                args[at] = env.arguments(x[0][x[1][row[n]]])[1]
+                return perform(n, args)
+
+            def say(pick: Node = picked[0]) -> Saying:
+                return _say_index(speaker, node, pick, numbers[0] - start)
+
+            yield Edit(everyone, apply, 1.2, say)
+
+
+def _is_number(a: Any) -> bool:
+    return isinstance(a, (int, np.integer)) and not isinstance(a, (bool, np.bool_))
+
+
 def _is_index(a: Any) -> bool:
     return isinstance(a, (int, np.integer)) or getattr(a, "ndim", 0) > 0
 
@@ -617,14 +360,19 @@ def _bracket(code: str) -> str:
     return code[code.find("[") :] if "[" in code else ""
 
 
-def _say_index(speaker: Speaker, node: Node, pick: Node) -> Saying:
+def _say_index(speaker: Speaker, node: Node, pick: Node, part: int | None = None) -> Saying:
     words = speaker.words
     place = where(node)
     mine = squeeze(place.expression) if place is not None else ""
     old, new = _bracket(mine), _bracket(words.code(pick))
-    text = (
-        f"the index {old or mine} is not that of the loss: the label is picked by {words.at(pick)}"
-    )
+    if part is not None and old:
+        parts = old[1:-1].split(",")
+        if part < len(parts):
+            parts[part] = f" {new[1:-1]}" if part else new[1:-1]
+            new = f"[{','.join(parts)}]"
+    text = f"the index {old or mine} is not that of the loss, which picks {words.at(pick)}"
+    if "y" in new or "label" in new:
+        text += ": other labels"
     source = place.source_line.strip() if place is not None else ""
     correction = source.replace(old, new, 1) if old and new and old in source else ""
     return Saying(text, correction, node)
@@ -633,10 +381,6 @@ def _say_index(speaker: Speaker, node: Node, pick: Node) -> Saying:
 #: The entries of the table, each with the least that one of its changes costs.
 TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.1, other_index),
-    (1.2, turned_value),
+    (1.2, other_number),
     (1.3, other_operand),
-    (1.45, missing_value),
-    (1.5, chain),
-    (1.7, local_operand),
-    (2.2, cotangent_operand),
 )

@@ -22,7 +22,7 @@ from ...node import Node
 from ...rules.registry import RULES
 from ...weak import plain
 from .draws import Draw
-from .observe import Observation
+from .observe import Observation, where
 from .replay import replay
 
 #: Relative to the largest entry: the difference that rounding explains, by precision of the run.
@@ -77,6 +77,7 @@ class Edit:
         cost: how far-fetched the change is.
         say: its words, made only if it is the one.
         missing: whether it is a step after the operation, rather than another operation.
+        doubt: what is added to the cost if it does work; asked only then.
     """
 
     nodes: tuple[Node, ...]
@@ -84,6 +85,7 @@ class Edit:
     cost: float
     say: Callable[[], Any]
     missing: bool = False
+    doubt: Callable[[], float] = lambda: 0.0
 
 
 @dataclass
@@ -145,6 +147,10 @@ class Trial:
     def spend(self, node: Node) -> None:
         """Note that something was computed of about the cost of a node."""
         self.spent += _OVERHEAD + _work(node, node.value)
+
+    def value(self, node: Node, draw: int = 0) -> Any:
+        """A node's value in a draw."""
+        return self.values[draw].get(node, node.value)
 
     @property
     def exhausted(self) -> bool:
@@ -253,7 +259,15 @@ def sites(nodes: Iterable[Node]) -> list[tuple[Node, ...]]:
 
 
 def key(node: Node) -> Any:
-    """What executions of one operation of the user's text have in common."""
-    if node.code is None:
+    """What executions of one operation of the user's text have in common.
+
+    That is where it stands, not the offset of its instruction: an interpreter that has specialised
+    an instruction may report a later one, of the same place.
+    """
+    at = where(node)
+    if at is None:
         return id(node)
-    return id(node.code), node.offset, node.function
+    if not at.expression:
+        return id(node.code), node.offset, node.function
+    span = (at.line, at.column, at.end_line, at.end_column)
+    return id(node.code), span, node.function

@@ -31,14 +31,14 @@ class Saying:
         correction: the right expression or statement; empty if it cannot be written.
         node: the operation at fault; None for the suspect.
         missing: whether a step should have come after it.
-        also: whether there is more to say of the sum that a gradient is.
+        also: instead of the text, where more is known of the sum that the gradient is.
     """
 
     text: str
     correction: str
     node: Node | None
     missing: bool = False
-    also: bool = False
+    also: str = ""
 
 
 @dataclass(eq=False)
@@ -170,9 +170,9 @@ class Speaker:
                 d = local.value(self.trial, k, 0)
                 if same(np.asarray(value, float), d):
                     return local
-                if np.asarray(value).dtype == bool and local.is_mask(self.trial):
-                    if same(1.0 - value, d):
-                        return local
+                is_bool = np.asarray(value).dtype == bool
+                if is_bool and local.is_mask(self.trial) and same(1.0 - value, d):
+                    return local
         return None
 
     def term(self, name: str, node: Node) -> str:
@@ -219,9 +219,8 @@ class Speaker:
         """What the user calls the derivative of the loss with respect to a value."""
         g = self.trial.draws[0].cotangents.get(node)
         if g is not None and np.ndim(g):
-            values = self.trial.values[0]
             for mine in self.trial.observation.backward:
-                value = values[mine]
+                value = self.trial.value(mine)
                 if np.shape(value) == np.shape(g) and same(value, g):
                     name = self.words.name(mine)
                     if name.isidentifier():

@@ -157,9 +157,16 @@ def operands(node: Node) -> tuple[str, ...]:
         return texts[:1]
     if _is_composed(node, place):
         return texts[:1] if name == "sum" else ()
-    if any("=" in t and not re.search(r"[=!<>]=", t) for t in texts):
-        return texts[:1]
-    return texts[: len(node.inputs)]
+    return texts[: min(len(node.inputs), len(texts) - _keywords(place.expression))]
+
+
+def _keywords(expression: str) -> int:
+    """How many keyword arguments a call has."""
+    try:
+        body = ast.parse(expression.strip(), mode="eval").body
+    except SyntaxError:  # an assignment
+        return 0
+    return len(body.keywords) if isinstance(body, ast.Call) else 0
 
 
 def _is_composed(node: Node, place: Place) -> bool:

@@ -1,0 +1,329 @@
+"""Classic mistakes in the derivatives that a step multiplies by, and in values that it leaves out.
+
+Imports: mistakes_edits, mistakes_forward, mistakes_operands, mistakes_trial, mistakes_words, words;
+node, rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ...node import Node
+from ...rules.indexing import getitem, setitem
+from .mistakes_edits import Site
+from .mistakes_forward import fits, locals_of, pairings
+from .mistakes_operands import PRODUCTS, Source, groups, is_value, may_stand, replacing, sources
+from .mistakes_trial import Edit, Env, perform, sites
+from .mistakes_words import Saying, Speaker, ratio
+from .words import corrected, line, operands, with_operand, wrapped
+
+# --- a derivative in its place --------------------------------------------------------------------
+
+
+def local_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """One argument replaced by an elementwise derivative of the forward pass."""
+    node, trial = site[0], speaker.trial
+    if not (isinstance(node.function, np.ufunc) or node.function is np.where):
+        return
+    for i in range(len(node.inputs)):
+        for local in locals_of(trial):
+            for pairing in pairings(trial, site, local.outputs):
+                if not fits(site, local.inputs, pairing):
+                    continue
+
+                def apply(n: Node, j: int, env: Env, i: int = i, x: Any = (local, pairing)) -> Any:
+                    args = env.arguments(n)
+                    d = x[0].value(env.trial, x[1][j], env.number)
+                    args[i] = d != 0 if n.function is np.where and i == 0 else d
+                    return perform(n, args)
+
+                def say(i: int = i, local: Any = local) -> Saying:
+                    return _say_local(speaker, node, i, local)
+
+                yield Edit(site, apply, 1.7 + 0.02 * len(local.regions[0]), say)
+
+
+def chain(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """A product of several factors: only one of them, or one times an elementwise derivative."""
+    node, trial = site[0], speaker.trial
+    if node.function is not np.multiply or any(
+        n.function is np.multiply and line(n) == line(node) for n in trial.users(node)
+    ):
+        return
+    factors = [f for f in _factors(site) if len(f) == len(site)]
+    if len(factors) < 3:
+        return
+    for f in factors:
+        if np.shape(f[0].value) != np.shape(node.value):
+            continue
+
+        def alone(n: Node, j: int, env: Env, f: Site = f) -> Any:
+            return env[f[j]]
+
+        def say_alone(f: Site = f) -> Saying:
+            words = speaker.words
+            kept = words.code(f[0])
+            text = (
+                f"the factors of `{words.code(node)}` beside {kept} are no part of the derivative: "
+                "they are too much"
+            )
+            return Saying(text, corrected(node, kept), node)
+
+        yield Edit(site, alone, 1.5, say_alone)
+        for local in locals_of(trial):
+            for pairing in pairings(trial, site, local.outputs):
+                if not fits(site, local.inputs, pairing):
+                    continue
+
+                def apply(n: Node, j: int, env: Env, x: Any = (f, local, pairing)) -> Any:
+                    return env[x[0][j]] * x[1].value(env.trial, x[2][j], env.number)
+
+                def say(f: Site = f, local: Any = local) -> Saying:
+                    return _say_chain(speaker, node, f[0], local)
+
+                yield Edit(site, apply, 1.72 + 0.02 * len(local.regions[0]), say)
+
+
+def _factors(site: Site) -> list[Site]:
+    """What a product of products is made of, execution by execution."""
+    found: list[Site] = []
+    stack = [site]
+    while stack:
+        nodes = stack.pop()
+        first = nodes[0]
+        if first.function is not np.multiply or line(first) != line(site[0]):
+            found.append(nodes)
+            continue
+        for i in range(2):
+            parents = tuple(n.inputs[i] for n in nodes if isinstance(n.inputs[i], Node))
+            if len(parents) == len(nodes):
+                stack.append(parents)
+    return found
+
+
+def _say_chain(speaker: Speaker, node: Node, kept: Node, local: Any) -> Saying:
+    words = speaker.words
+    d = local.text(speaker.trial, words, node)
+    code = words.code(kept) if line(kept) == line(node) else words.name(kept, node)
+    right = f"{wrapped(code)} * {d}"
+    text = f"`{words.code(node)}` is not {speaker.derivative(local)}"
+    text += f", which is {d.strip('()') if d.startswith('(') else d}" if d else ""
+    return Saying(text, corrected(node, right) if d else "", node)
+
+
+def _say_local(speaker: Speaker, node: Node, i: int, local: Any) -> Saying:
+    words = speaker.words
+    was = words.used(node, i)
+    d = local.text(speaker.trial, words, node)
+    bare = d[1:-1] if d.startswith("(") and d.endswith(")") and d.count("(") == 1 else d
+    what = speaker.derivative(local)
+    text = f"`{was}` stands where {what} belongs" + (f", {bare}" if d else "")
+    with np.errstate(all="ignore"):
+        value = Env(speaker.trial, 0).arguments(node)[i]
+    if not np.all(np.isfinite(value)):
+        text += f"; `{was}` is not finite (NaN or infinite) here"
+    return Saying(text, corrected(node, with_operand(node, i, d)) if d else "", node)
+
+
+def cotangent_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """One argument replaced by a derivative of the loss that the user's code does not have."""
+    node, trial = site[0], speaker.trial
+    seen = trial.observation
+    forward = [n for n in seen.nodes if n in seen.forward and n in trial.draws[0].cotangents]
+    for i, old in enumerate(node.inputs):
+        shape = np.shape(old.value if isinstance(old, Node) else node.arguments[i])
+        if not is_value(0.0 if isinstance(old, Node) else node.arguments[i], node, i) and (
+            not isinstance(old, Node) or node.function in (getitem, setitem)
+        ):
+            continue
+        for group in sites(forward):
+            first = np.shape(group[0].value)
+            if not first or not (may_stand(node, i, shape, first) or len(group) > 1):
+                continue
+            for pairing in pairings(trial, site, group):
+
+                def apply(n: Node, j: int, env: Env, i: int = i, x: Any = (group, pairing)) -> Any:
+                    args = env.arguments(n)
+                    args[i] = env.trial.draws[env.number].cotangents[x[0][x[1][j]]]
+                    return perform(n, args)
+
+                def say(i: int = i, of: Node = group[0]) -> Saying:
+                    return _say_cotangent(speaker, node, i, of)
+
+                yield Edit(site, apply, 2.2, say)
+        yield from _contribution_operand(speaker, site, i, shape)
+
+
+def _contribution_operand(
+    speaker: Speaker, site: Site, i: int, shape: tuple[int, ...]
+) -> Iterator[Edit]:
+    """One argument replaced by what comes through one use of a parameter."""
+    node, trial = site[0], speaker.trial
+    for name in trial.wrong:
+        leaf = trial.observation.params[name]
+        uses = [pair for pair in trial.draws[0].contributions if pair[0].inputs[pair[1]] is leaf]
+        groups: dict[Node, list[tuple[Node, int]]] = {}
+        for pair in uses:
+            groups.setdefault(pair[0], []).append(pair)
+        for consumer, pairs in groups.items():
+            if not may_stand(node, i, shape, np.shape(leaf.value)) or len(uses) < 2:
+                continue
+
+            def apply(n: Node, j: int, env: Env, pairs: Any = pairs) -> Any:
+                args = env.arguments(n)
+                args[i] = sum(env.trial.draws[env.number].contributions[p] for p in pairs)
+                return perform(n, args)
+
+            def say(of: Node = consumer, name: str = name) -> Saying:
+                was = speaker.words.used(node, i)
+                text = f"`{was}` stands where what {name} contributes by {speaker.words.at(of)} belongs"
+                return Saying(text, "", node)
+
+            yield Edit(site, apply, 2.2, say)
+
+
+def _say_cotangent(speaker: Speaker, node: Node, i: int, of: Node) -> Saying:
+    words = speaker.words
+    was = words.used(node, i)
+    g = speaker.trial.draws[0].cotangents[of]
+    purpose = speaker.purpose(g)
+    r = ratio(Env(speaker.trial, 0).arguments(node)[i], g)
+    text = f"`{was}` stands where d loss / d {words.name(of)} belongs ({purpose})"
+    if r is not None:
+        text += f"; it {speaker.times(r)}"
+    return Saying(text, "", node)
+
+
+# --- a factor of the forward pass -----------------------------------------------------------------
+
+
+def missing_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """An argument, or the value, multiplied or divided by a value of the forward pass."""
+    node, trial = site[0], speaker.trial
+    seen = trial.observation
+    below = set(trial.below(site))
+    for i in (-1, *range(len(node.inputs))):
+        if i >= 0 and (not isinstance(node.inputs[i], Node) or node.function in (getitem, setitem)):
+            continue
+        shape = np.shape(node.value if i < 0 else node.inputs[i].value)
+        if not shape:
+            continue
+        for source in sources(trial):
+            first = source.nodes[0]
+            if not np.ndim(first.value) or (first not in seen.forward and first.function):
+                continue
+            if np.shape(first.value) != shape and np.shape(first.value) != shape[1:]:
+                continue
+            for pairing in pairings(trial, site, source.nodes):
+                new = tuple(source.nodes[k] for k in pairing)
+                if not any(n in below for n in new):
+                    yield from _times_value(speaker, site, i, new, source)
+
+
+def aliased(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """A value used by another name (``dhhat = dbn``), as if nothing had to be done in between."""
+    trial = speaker.trial
+    for i in range(len(site[0].inputs)):
+        for group in groups(speaker, site, i):
+            old = group.old
+            if not group.alias or old is None:
+                continue
+            olds = tuple(n.inputs[i] for n in site)
+            for local in locals_of(trial):
+                for pairing in pairings(trial, olds, local.outputs):
+                    if not fits(olds, local.inputs, pairing):
+                        continue
+
+                    def value(j: int, env: Env, x: Any, of: Any = (local, pairing)) -> Any:
+                        return x * of[0].value(env.trial, of[1][j], env.number)
+
+                    def say(old: Node = old, local: Any = local, name: str = group.alias) -> Saying:
+                        return _say_aliased(speaker, old, local, name)
+
+                    cost = 1.1 + 0.02 * len(local.regions[0])
+                    yield Edit(group.nodes, replacing(group, value), cost, say, missing=True)
+
+
+def _say_aliased(speaker: Speaker, old: Node, local: Any, alias: str) -> Saying:
+    words = speaker.words
+    name = words.name(old)
+    d = local.text(speaker.trial, words, old)
+    fixed = f"{alias} = {name} * {d}" if d and name.isidentifier() else ""
+    text = f"{speaker.derivative(local)} is not applied: {alias} is {name} as it is"
+    return Saying(text, fixed, old, missing=True)
+
+
+def _times_value(speaker: Speaker, site: Site, i: int, new: Site, source: Source) -> Iterator[Edit]:
+    for f, verb in ((np.multiply, "multiplied"), (np.divide, "divided")):
+
+        def apply(n: Node, j: int, env: Env, f: Any = f) -> Any:
+            args = env.arguments(n)
+            if i < 0:
+                return f(perform(n, args), env[new[j]])
+            args[i] = f(args[i], env[new[j]])
+            return perform(n, args)
+
+        def say(f: Any = f, verb: str = verb) -> Saying:
+            words, node = speaker.words, site[0]
+            text = source.text(speaker, node)
+            old = words.used(node, i) if i >= 0 else words.code(node)
+            symbol = "*" if f is np.multiply else "/"
+            new_text = f"{wrapped(old)} {symbol} {wrapped(text)}"
+            fixed = with_operand(node, i, new_text) if i >= 0 else new_text
+            made = speaker.words.at(new[0]) if new[0].function else ""
+            told = f"`{old}` is not {verb} by {text}" + (f" ({made})" if made else "")
+            return Saying(told, "" if "=" in old else corrected(node, fixed), node, missing=i < 0)
+
+        yield Edit(site, apply, 2.0, say, missing=i < 0)
+
+
+def turned_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """The value transposed."""
+    node = site[0]
+    if np.ndim(node.value) != 2:
+        return
+
+    def apply(n: Node, j: int, env: Env) -> Any:
+        return np.transpose(perform(n, env.arguments(n)))
+
+    def say() -> Saying:
+        words = speaker.words
+        code = words.code(node)
+        texts = operands(node)
+        fixed = f"{wrapped(code)}.T"
+        if node.function in PRODUCTS[:2] and len(texts) == 2 and "(" in code + "(":
+            a, b = (_transposed(t) for t in texts)
+            fixed = _product(code, texts, b, a)
+        elif node.function is np.outer and len(texts) == 2:
+            fixed = f"np.outer({texts[1]}, {texts[0]})"
+        text = f"`{code}` is the transpose of what it should be: `{fixed}`"
+        return Saying(text, corrected(node, fixed), node)
+
+    makes = node.function in (*PRODUCTS, np.transpose)
+    yield Edit(site, apply, 1.2 if makes else 1.6, say)
+
+
+def _transposed(text: str) -> str:
+    return text[:-2] if text.endswith(".T") else f"{wrapped(text)}.T"
+
+
+def _product(code: str, texts: tuple[str, ...], a: str, b: str) -> str:
+    if code.startswith("np."):
+        return f"{code[: code.find('(')]}({a}, {b})"
+    if ".dot(" in code:
+        return f"{a}.dot({b})"
+    return f"{a} @ {b}"
+
+
+#: The entries of the table, each with the least that one of its changes costs.
+TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
+    (1.1, aliased),
+    (1.2, turned_value),
+    (1.5, chain),
+    (1.7, local_operand),
+    (2.0, missing_value),
+    (2.2, cotangent_operand),
+)
