@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from typing import Any
 
 import numpy as np
@@ -94,11 +95,25 @@ def test_other_numbers_are_inputs_and_take_on_the_dtype_they_meet() -> None:
 
 STATE = np.random.RandomState(0)
 COUNTER = itertools.count()
+RNG = np.random.default_rng(0)
+PYTHONS = random.Random(0)
+SEEN: list[int] = []
+STEPS = {"t": 0}
+
+
+def counted(x: Any) -> Any:
+    STEPS["t"] += 1
+    return x * (0.1 if STEPS["t"] <= 10 else 0.01)
 
 
 @pytest.mark.parametrize(
     "f",
     [
+        lambda x: x * (0.5 if RNG.random() < 2 else 1.0),  # the same constant both times
+        lambda x: np.sum(x) if PYTHONS.random() < 2 else np.sum(x * x),
+        lambda x: x * 0.0 * random.random() if random.random() < -1 else x,
+        lambda x: counted(x),
+        lambda x: SEEN.append(1) or x * 2,
         lambda x: x * STATE.rand(2, 3),
         lambda x: x * (np.random.rand(*x.shape) < 0.5),  # noqa: NPY002
         lambda x: np.where(STATE.rand(2, 3) < 0.5, x, 0),

@@ -11,6 +11,7 @@ from ..errors import TraceError
 from ..node import Leaf, Node, describe, where
 from ..rules.indexing import getitem
 from .graph import Graph
+from .surroundings import changed, state
 from .tracer import trace
 
 
@@ -24,8 +25,16 @@ def trace_for_good(f: Callable[..., Any], *args: Any) -> Graph:
         TraceError: the program depends on something that is none of its arguments and may change,
             or the shapes in it depend on values.
     """
+    before = state(f)
     graph, again = trace(f, *args), trace(f, *args)
     _refuse_differences(graph, again)
+    name = changed(before, state(f))
+    if name is not None:
+        raise TraceError(
+            f"{graph.name} draws from {name}, or changes it, when it runs again: in a program that "
+            "is kept\n  this would happen once; draw random numbers outside and pass them as "
+            "arguments,\n  and return what changes"
+        )
     _refuse_parameters(graph)
     _refuse_masks(graph)
     return graph
