@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from . import datasets as datasets
     from .check.audit import Audit as Audit
     from .check.audit import assert_gradients as assert_gradients
-    from .check.audit import audit as audit
+    from .check.audit.audit import audit as audit
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
+    from .compiler import compile as compile
     from .emit.numpy_source import derive as derive
     from .graph import Graph as Graph
     from .graph import trace as trace
