@@ -308,9 +308,8 @@ def _named(shadow: Shadow, grads: Any) -> dict[str, Any]:
     params, found = list(shadow.params), dict.fromkeys(shadow.params, ABSENT)
     if isinstance(shadow.structure, dict) and isinstance(grads, (list, tuple)):
         grads = dict(zip(params, grads, strict=False))
-    flat = dict(_flat(grads, "", shadow.structure))
-    if len(params) == 1 and list(flat) == [""]:
-        return {params[0]: flat[""]}
+    prefix = "" if isinstance(shadow.structure, dict) else shadow.name
+    flat = dict(_flat(grads, prefix, shadow.structure))
     for key, g in flat.items():
         aliases = [p for p in params if key in (p, *(a.format(p) for a in _ALIASES))]
         names = [key] if key in params else aliases

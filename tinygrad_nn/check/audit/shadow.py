@@ -33,6 +33,7 @@ class Shadow:
         params: for each parameter, by name, its leaf.
         inputs: for each other floating-point array its leaf.
         structure: the parameters, tensors, in the structure that the user's code sees.
+        name: what the user's code calls that structure.
     """
 
     def __init__(self, values: Mapping[str, Any] | None = None, plain: bool = False) -> None:
@@ -41,10 +42,12 @@ class Shadow:
         self.params: dict[str, Leaf] = {}
         self.inputs: dict[str, Leaf] = {}
         self.structure: Any = None
+        self.name = ""
         self._memo: dict[int, tuple[Any, Any]] = {}
 
     def parameters(self, params: Any, name: str) -> Any:
         """The parameters' structure; Python floats in it are parameters as well."""
+        self.name = name
         self.structure = self._parameter(params, name, top=True)
         if not self.params:
             raise DtypeError(
