@@ -57,6 +57,12 @@ def audit(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Audit:
     """
     run = Run(f, args, kwargs)
     observation = run.observe()
+    with np.errstate(all="ignore"):
+        return _judged(run, observation)
+
+
+def _judged(run: Run, observation: Observation) -> Audit:
+    """The verdicts, the culprit, and the lines."""
     own, *others = draws(observation)
     verdicts, notes = rows(run, observation, own, tuple(others))
     wrong = [r.parameter for r in verdicts if not r.ok and r.parameter in observation.params]
@@ -112,9 +118,8 @@ def _culprit(
 ) -> tuple[Culprit | None, tuple[str, ...]]:
     """The line to mend in words, and notes."""
     found: Any = None
-    if suspect.computes is None or suspect.computes != suspect.expected:
-        with suppress(ArithmeticError, ValueError, TypeError, LookupError):
-            found = mistakes.explain(observation, suspect, verdicts)
+    with suppress(ArithmeticError, ValueError, TypeError, LookupError):
+        found = mistakes.explain(observation, suspect, verdicts)
     node = getattr(found, "node", None) or suspect.node
     place = where(node)
     if place is None:

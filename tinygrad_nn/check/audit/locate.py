@@ -466,7 +466,7 @@ def _ratio(value: Any, right: Any) -> float | None:
         return None
     a, b = np.ravel(value), np.ravel(right)
     size = float(b @ b)
-    if not size:
+    if not size or not np.isfinite(size + float(a @ a)):
         return None
     factor = float(a @ b) / size
     close = np.linalg.norm(a - factor * b) <= 1e-8 * np.linalg.norm(a)
