@@ -18,7 +18,7 @@ PACKAGE = ROOT / "tinygrad_nn"
 FLOORS = [
     "__main__", "cli", "draw", "check", "compiler", "emit", "graph", "losses", "autodiff", "walk",
     "protocol", "composed", "recording", "tensor", "inplace", "operators", "methods", "explain",
-    "node", "datasets", "rules", "provenance", "errors", "tree", "memory", "weak",
+    "node", "datasets", "rules", "provenance", "weak", "errors", "tree", "memory",
 ]  # fmt: skip
 
 #: Calls upwards that exist for the user's convenience; inside a function, so at run time only.
