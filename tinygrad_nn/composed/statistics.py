@@ -31,8 +31,11 @@ def mean(
     *,
     where: Any = True,
 ) -> Any:
-    """The sum over the count."""
+    """The sum over the count; of float16 in float32, as NumPy's, since sums soon overflow."""
     refuse("mean", out=out)
+    if dtype is None and a.dtype == np.float16:
+        wide = np.mean(a.astype(np.float32), axis=axis, keepdims=keepdims, where=where)
+        return wide.astype(np.float16)
     axis = reduced_axis(axis)
     keepdims = given(keepdims) and bool(keepdims)
     if dtype is not None:

@@ -52,14 +52,20 @@ def labels_to_check(graph: Graph) -> dict[Node, int]:
     """For each node that holds labels, the number of classes.
 
     Labels are in 0..C-1, and a loss refuses others; NumPy would count a negative one from the end.
-    They are what :func:`cross_entropy` takes as such, and integers that are both compared with
-    0, 1, ..., C-1 and used as an index (as the hinge loss does). Constants are not here: they were
-    checked when they were recorded.
+    A program that picks with an index of its own is NumPy's, and keeps the meaning it has there.
+
+    They are what the traced program's losses checked, and what :func:`cross_entropy` takes as such.
+    Of computed labels, and in a graph that was not traced, it is also integers that are both
+    compared with 0, 1, ..., C-1 and used as an index, as the hinge loss does. Constants are not
+    here: they were checked when they were recorded.
     """
     found: dict[Node, int] = dict(graph.labels)
     compared: dict[Node, int] = {}
+    known = set(graph.inputs) if graph.function is not None else set()
     for node in graph.nodes:
         if node.function is cross_entropy and isinstance(node.inputs[1], Node):
+            if (node.keywords or {}).get("from_end"):
+                continue
             _note(found, node.inputs[1], node.arguments[0].shape[1])
         elif node.function in (np.equal, np.not_equal):
             column, classes = node.inputs[0], node.arguments[1]
@@ -70,7 +76,7 @@ def labels_to_check(graph: Graph) -> dict[Node, int]:
     for node in graph.nodes:
         if node.function is getitem:
             for index in node.inputs[1:]:
-                if index in compared:
+                if index in compared and index not in known:
                     _note(found, index, compared[index])
     return found
 
@@ -116,7 +122,7 @@ def _log_softmax(x: Any, axis: int = -1) -> Expanded:
     return log_probs, {**names, "normaliser": normaliser, "log_probs": log_probs}
 
 
-def _cross_entropy(scores: Any, labels: Any) -> Expanded:
+def _cross_entropy(scores: Any, labels: Any, from_end: bool = False) -> Expanded:
     shifted, names = _shifted(scores, 1)
     normaliser = np.sum(names["exp_scores"], axis=1)
     correct = shifted[np.arange(scores.shape[0]), labels]

@@ -314,4 +314,6 @@ def _logsumexp(e: Emitter, node: Node) -> Value:
 @exports(cross_entropy)
 def _cross_entropy(e: Emitter, node: Node) -> Value:
     scores, labels = e.value(node, 0, node.value.dtype), e.value(node, 1, INT64)
+    if e.batch.keywords(node).get("from_end"):
+        labels = select(labels < 0, labels + node.arguments[0].shape[1], labels)
     return e.op("SoftmaxCrossEntropyLoss", scores, labels, reduction="mean")

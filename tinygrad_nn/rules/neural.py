@@ -52,22 +52,25 @@ def logsumexp(x: Any, axis: Any = -1, keepdims: bool = False) -> Any:
 
 
 @operation
-def cross_entropy(scores: Any, labels: Any) -> Any:
+def cross_entropy(scores: Any, labels: Any, from_end: bool = False) -> Any:
     """The softmax loss: the mean over the batch of -log softmax(scores)[i, labels[i]].
 
     Args:
         scores: floats of shape (N, C).
         labels: integers of shape (N,), each in 0..C-1.
+        from_end: whether a negative label counts from the end, as NumPy's index does: this takes
+            the place of a loss that picks ``log_probs[np.arange(N), labels]`` itself. Otherwise it
+            is refused.
 
     Returns:
         A scalar. Its derivative with respect to ``scores`` is (softmax - onehot) / N.
     """
-    if np.min(labels) < 0:  # NumPy would count it from the end; a too large one it refuses itself
+    if not from_end and np.min(labels) < 0:  # a too large one is refused by NumPy itself
         raise IndexError(f"labels are class indices from 0 on, not {np.min(labels)}")
     return _cross_entropy_forward(scores, labels)[0]
 
 
-def _cross_entropy_forward(scores: Any, labels: Any) -> tuple[Any, Any]:
+def _cross_entropy_forward(scores: Any, labels: Any, from_end: bool = False) -> tuple[Any, Any]:
     """The loss, and the softmax that its derivative is made of."""
     shifted = scores - scores.max(axis=1, keepdims=True)
     p = np.exp(shifted)
@@ -88,11 +91,17 @@ def onehot(labels: Any, like: Any) -> Any:
     return (np.expand_dims(labels, 1) == np.arange(like.shape[1])).astype(like.dtype)
 
 
-def _cross_entropy(g: Any, y: Any, scores: Any, labels: Any, p: Any = None) -> Any:
+def _cross_entropy(
+    g: Any, y: Any, scores: Any, labels: Any, p: Any = None, from_end: bool = False
+) -> Any:
     """(softmax - onehot) / N."""
-    n = scores.shape[0]
+    n, classes = scores.shape
     if not isinstance(p, np.ndarray):
-        return (softmax(scores) - onehot(labels, scores)) * g / n
+        chosen = onehot(labels, scores)
+        if from_end:
+            counted = np.expand_dims(labels, 1) == np.arange(-classes, 0)
+            chosen = chosen + counted.astype(scores.dtype)
+        return (softmax(scores) - chosen) * g / n
     ds = p * (g / n)
     ds[np.arange(n), labels] -= g / n
     return ds

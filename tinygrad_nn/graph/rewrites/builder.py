@@ -52,8 +52,8 @@ class Builder:
         unsure: whether a rewrite was not applied that may be in the next pass, when it is known
             better how often each node is used.
         uses: how often each operand was used in the old graph, as far as it is known.
-        labels: the nodes that hold class labels, as a cross entropy checks, each with the number
-            of classes.
+        labels: the nodes that hold class labels, as a cross entropy of the user's own checks, each
+            with the number of classes.
     """
 
     def __init__(self, table: Table = TABLE) -> None:
@@ -131,7 +131,7 @@ class Builder:
             node.code, node.offset = self._old.code, self._old.offset
             self.made_for[node] = self._old
         self.nodes.append(node)
-        if function is cross_entropy and isinstance(operands[1], Node):
+        if function is cross_entropy and not keywords and isinstance(operands[1], Node):
             self.labels.add((operands[1], node.arguments[0].shape[1]))
         return node
 
@@ -186,7 +186,7 @@ class Builder:
             found: dict[str, Any] = {}
             if not rewrite.fits(operands, keywords, found):
                 continue
-            if rewrite.floats and not all(map(_is_float, found.values())):
+            if rewrite.floats and not all(_is_real(x, value.dtype) for x in found.values()):
                 continue
             result = self._replaced(rewrite, found)
             if result is _UNKNOWN or type_of(result) != type_of(value):
@@ -263,9 +263,14 @@ class Builder:
 _UNKNOWN = object()
 
 
-def _is_float(x: Any) -> bool:
+def _is_real(x: Any, dtype: Any) -> bool:
+    """Whether an operand is of floats of ``dtype``, or a number that takes on any; or a setting."""
     value = x.value if isinstance(x, Node) else x
-    return not hasattr(value, "dtype") or value.dtype.kind == "f" or isinstance(value, np.generic)
+    if isinstance(value, WEAK) or not hasattr(value, "dtype"):
+        return True
+    if value.dtype.kind != "f":
+        return False
+    return bool(value.dtype == dtype) or (not isinstance(x, Node) and value.ndim == 0)
 
 
 def _as_operand(x: Any) -> Any:
@@ -305,23 +310,24 @@ class Term(Expression):
 
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
         if function in (np.ndim, np.shape, np.size):  # questions, answered at once
-            return function(self._value)
+            return function(self.value)
         return super().__array_function__(function, types, args, keywords)
 
     @property
-    def _value(self) -> Any:
+    def value(self) -> Any:
+        """A value of its type."""
         return self.operand.value if isinstance(self.operand, Node) else weak(self.operand)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """As of an array."""
-        shape: tuple[int, ...] = self._value.shape
+        shape: tuple[int, ...] = self.value.shape
         return shape
 
     @property
     def dtype(self) -> Any:
         """As of an array."""
-        return self._value.dtype
+        return self.value.dtype
 
     @property
     def ndim(self) -> int:

@@ -1,9 +1,8 @@
 """Rewrites of the softmax and the cross entropy, in the spellings written by hand.
 
 In what follows p is the softmax of the scores, and ``x[rows, labels]`` picks each row's own class.
-A label is as valid here as it was before: where the program picks with it, NumPy or the cross
-entropy has refused one that is too large. (A negative one, which NumPy would count from the end,
-the cross entropy refuses too.)
+A label is as valid here as it was before: a pick counts a negative one from the end and refuses
+what is no index, and so does the cross entropy that takes its place (``from_end``).
 """
 
 from __future__ import annotations
@@ -98,19 +97,24 @@ def _is_mean(x: Any, rows: Any, labels: Any, c: Any) -> bool:
     return c == x.shape[0] and _is_pick(x.shape, rows, labels)
 
 
+def _cross_entropy(x: Any, labels: Any) -> Any:
+    """The cross entropy of labels that a program picks with."""
+    return cross_entropy(x, labels, from_end=labels.constant is None)
+
+
 rewrite(
     lambda x, rows, labels, c: np.sum(log_softmax(x)[rows, labels]) / c,
-    lambda x, labels: -cross_entropy(x, labels),
+    lambda x, labels: -_cross_entropy(x, labels),
     when=_is_mean,
 )
 rewrite(
     lambda x, rows, labels, c: np.sum(np.log(softmax(x)[rows, labels])) / c,
-    lambda x, labels: -cross_entropy(x, labels),
+    lambda x, labels: -_cross_entropy(x, labels),
     when=_is_mean,
 )
 rewrite(
     lambda x, rows, labels, c: np.sum(logsumexp(x) - x[rows, labels]) / c,
-    lambda x, labels: cross_entropy(x, labels),
+    lambda x, labels: _cross_entropy(x, labels),
     when=_is_mean,
 )
 
@@ -197,7 +201,7 @@ rewrite(
 )
 rewrite(
     lambda x, c, d, y: x * (c / np.where(y == 0, d, y)),
-    lambda x, y: np.broadcast_to(y.number(0), x.shape),
+    lambda x, y, c: np.broadcast_to(y.number(c), x.shape),
     when=lambda x, c, d: c == 0 and d != d and x.dtype.kind == "b",
 )
 

@@ -156,6 +156,11 @@ def is_number(x: Any) -> bool:
     return kind is int or kind is float or (isinstance(x, np.generic) and x.dtype.kind in "fiu")
 
 
+def is_minus_zero(x: Any) -> bool:
+    """Whether a number is -0.0. That does less than 0 does: x + -0.0 is x, also where x is -0.0."""
+    return bool(x == 0 and np.signbit(x))
+
+
 Matcher = Callable[[Any, dict[str, Any]], bool]
 
 
@@ -184,7 +189,7 @@ def matcher(pattern: Any) -> Matcher:
 
         return fits_variable
     if is_number(pattern):
-        return lambda x, found: is_number(x) and bool(pattern == x)
+        return lambda x, found: is_number(x) and bool(pattern == x) and not is_minus_zero(x)
     return lambda x, found: type(x) is type(pattern) and bool(x == pattern)
 
 
@@ -245,9 +250,9 @@ def same(x: Any, y: Any) -> bool:
         return True
     if isinstance(x, Node) or isinstance(y, Node) or type(x) is not type(y):
         return False
-    if isinstance(x, np.ndarray):
-        return x.shape == y.shape and x.dtype == y.dtype and bool((x == y).all())
-    return bool(x == y)
+    if isinstance(x, (np.ndarray, np.generic)):  # bytes tell 0.0 from -0.0
+        return bool(x.shape == y.shape and x.dtype == y.dtype and x.tobytes() == y.tobytes())
+    return bool(repr(x) == repr(y) if isinstance(x, float) else x == y)
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -264,7 +269,7 @@ class Rewrite:
         replacement: what to put there, a function of the variables' operands.
         condition: a function of some of them that tells whether it applies; or None.
         names: the variables that the replacement takes, and those that the condition takes.
-        floats: whether the operands have to be floating-point.
+        floats: whether the operands have to be floating-point, all of the result's dtype.
     """
 
     number: int
@@ -303,8 +308,9 @@ class Table:
             replacement: another line, a function of some of them.
             when: a function of some of them that tells whether the rewrite applies.
             as_written: whether operands fit only in the order in which they are written.
-            floats: whether the operands have to be floating-point. Integers wrap around, each dtype
-                in its own way, and what is negative may not exist among them.
+            floats: whether the operands have to be floating-point, all of the result's dtype.
+                Integers wrap around, each dtype in its own way, and what is negative may not exist
+                among them; and in another order float32 would meet float32 before float64.
         """
         variables = _variables(pattern)
         root = pattern(*(Symbol(v) for v in variables)).pattern

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .pattern import rewrite
+from .arithmetic import is_positive, moderate, narrow
+from .pattern import is_number, rewrite
 
 
 def reduced_axes(x: Any, axis: Any) -> tuple[int, ...]:
@@ -44,18 +45,26 @@ rewrite(
 rewrite(
     lambda x, y, axis, keepdims: _sum(x / y, axis, keepdims),
     lambda x, y, axis, keepdims: _sum(x, axis, keepdims) / y,
-    when=lambda x, y, axis, keepdims: _comes_out(x / y, x, y, axis, keepdims),
+    when=lambda x, y, axis, keepdims: is_positive(y) and _comes_out(x / y, x, y, axis, keepdims),
     floats=True,
 )
 
 
 def _comes_out(z: Any, x: Any, y: Any, axis: Any, keepdims: Any) -> bool:
-    """Whether a factor ``y`` of ``z`` is better applied to the sum of the ``x``."""
-    if x.shape != z.shape or not z.used_once:
+    """Whether a factor ``y`` of ``z`` is better applied to the sum of the ``x``.
+
+    A sum of nothing is 0, whatever the factor. A sum of what has not been made small may be too
+    large for half precision, and where the factor is extreme for single precision.
+    """
+    if x.shape != z.shape or not x.size or not z.used_once or not _is_moderate(y, x):
         return False
     if y.ndim == 0 or (keepdims and is_column(y, x, axis)):
         return True
     return not keepdims and _are_leading(x, axis) and y.ndim <= x.ndim - len(reduced_axes(x, axis))
+
+
+def _is_moderate(y: Any, x: Any) -> bool:
+    return moderate(y.constant, x) if is_number(y.constant) else not narrow(x, y)
 
 
 # --- shapes ---------------------------------------------------------------------------------------
@@ -114,6 +123,8 @@ def _of_broadcast(x: Any, i: Any, axis: Any, keepdims: Any) -> Any:
     axes = range(len(i)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     lengths = (1,) * (len(i) - x.ndim) + x.shape
     if any(lengths[a] != 1 for a in axes) or x.dtype.kind != "f":
+        return None
+    if x.dtype.itemsize < 4 or 0 in i:  # a count that is too large, or a sum of nothing
         return None
     shape = tuple(1 if a in axes else n for a, n in enumerate(i))
     if not keepdims:

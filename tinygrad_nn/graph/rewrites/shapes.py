@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ...weak import WEAK
 from .pattern import rewrite
+from .types import keeps_loop
 
 # --- transposes -----------------------------------------------------------------------------------
 
@@ -91,39 +93,63 @@ def _add_for_one(f: Any) -> None:
     rewrite(lambda x, i: f(np.reshape(x, i)), lambda x, i: np.reshape(f(x), i), when=_leads)
 
 
+def _strong(x: Any) -> Any:
+    """What an array is made of that has ``x`` as its entries: a Python number gets a dtype."""
+    return x.value.dtype.type(0) if isinstance(x.value, WEAK) else x.value
+
+
 def _add_for_two(f: Any) -> None:
+    def stays(x: Any, y: Any) -> bool:
+        """Whether f computes in the same dtypes with x alone as with an array of x."""
+        return keeps_loop(f, (_strong(x), y.value), (x.value, y.value))
+
+    def stays_last(x: Any, y: Any) -> bool:
+        return keeps_loop(f, (y.value, _strong(x)), (y.value, x.value))
+
+    def both_stay(x: Any, y: Any) -> bool:
+        return keeps_loop(f, (_strong(x), _strong(y)), (x.value, y.value))
+
+    def leads(x: Any, i: Any, y: Any) -> bool:
+        return _leads(x, i) and stays(x, y)
+
+    def leads_last(x: Any, i: Any, y: Any) -> bool:
+        return _leads(x, i) and stays_last(x, y)
+
     # of equal numbers one is enough
     rewrite(
         lambda x, i, y, j: f(np.broadcast_to(x, i), np.broadcast_to(y, j)),
         lambda x, i, y, j: np.broadcast_to(f(x, y), np.broadcast_shapes(i, j)),
+        both_stay,
         as_written=True,
     )
     # the function itself broadcasts; taken only where the other operand has the full shape
-    rewrite(lambda x, i, y: f(np.broadcast_to(x, i), y), lambda x, i, y: f(x, y), as_written=True)
-    rewrite(lambda x, i, y: f(y, np.broadcast_to(x, i)), lambda x, i, y: f(y, x), as_written=True)
-    rewrite(lambda x, i, y: f(np.reshape(x, i), y), lambda x, y: f(x, y), _leads, as_written=True)
-    rewrite(lambda x, i, y: f(y, np.reshape(x, i)), lambda x, y: f(y, x), _leads, as_written=True)
+    rewrite(lambda x, i, y: f(np.broadcast_to(x, i), y), lambda x, y: f(x, y), stays, True)
+    rewrite(lambda x, i, y: f(y, np.broadcast_to(x, i)), lambda x, y: f(y, x), stays_last, True)
+    rewrite(lambda x, i, y: f(np.reshape(x, i), y), lambda x, y: f(x, y), leads, True)
+    rewrite(lambda x, i, y: f(y, np.reshape(x, i)), lambda x, y: f(y, x), leads_last, True)
     rewrite(
         lambda x, i, s: f(np.broadcast_to(x, i), s),
         lambda x, i, s: np.broadcast_to(f(x, s), i),
+        lambda x, s: stays(x, s),
         as_written=True,
     )
     rewrite(
         lambda x, i, s: f(s, np.broadcast_to(x, i)),
         lambda x, i, s: np.broadcast_to(f(s, x), i),
+        lambda x, s: stays_last(x, s),
         as_written=True,
     )
     # axes in front come last
     rewrite(
         lambda x, i, s: f(np.reshape(x, i), s),
         lambda x, i, s: np.reshape(f(x, s), i),
-        _leads,
+        lambda x, i, s: leads(x, i, s),
         as_written=True,
     )
     rewrite(
         lambda x, i, s: f(s, np.reshape(x, i)),
         lambda x, i, s: np.reshape(f(s, x), i),
-        _leads,
+        lambda x, i, s: leads_last(x, i, s),
         as_written=True,
     )
 

@@ -37,6 +37,8 @@ def blank(value: Any) -> Any:
     """A value of the same type and of no meaning, that takes no memory."""
     if isinstance(value, WEAK):
         return _NAN if isinstance(value, float) else _ZERO
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return stand_in(value)  # an array, and no number
     return _blank(value.shape, value.dtype)
 
 
@@ -77,6 +79,26 @@ def _dtype(function: Any, kinds: tuple[Any, ...]) -> Any:
             return np.asarray(function(*samples)).dtype
     except TypeError as error:  # a difference of truth values
         raise NoTypeError(str(error)) from None
+
+
+def keeps_loop(function: Any, before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
+    """Whether an elementwise function computes in the same dtypes for values of other types.
+
+    The result's dtype does not tell: a comparison of float32 with float64 is one in float64, and
+    with a Python number in float32, and the result is a truth value in either case.
+    """
+    first, second = (_loop(function, tuple(map(_kind, values))) for values in (before, after))
+    return first is not None and first == second
+
+
+@lru_cache(4096)
+def _loop(function: Any, kinds: tuple[Any, ...]) -> Any:
+    """The dtypes in which an elementwise function computes; None if it has none for these."""
+    given = [type(k[0]) if isinstance(k, tuple) else k for k in kinds]
+    try:
+        return function.resolve_dtypes((*given, *[None] * function.nout))
+    except TypeError:
+        return None
 
 
 def _product(a: Any, b: Any) -> tuple[tuple[int, ...], Any]:
