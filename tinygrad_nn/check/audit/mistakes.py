@@ -19,6 +19,7 @@ from ..analytic import ABSENT
 from . import mistakes_edits, mistakes_locals, mistakes_missing, mistakes_operands
 from .decompose import single_use
 from .draws import Draw, draws
+from .mending import is_known
 from .mistakes_edits import Site
 from .mistakes_terms import absent, say_path, terms
 from .mistakes_trial import Edit, Trial, key, sites
@@ -84,28 +85,36 @@ def explain(
     speaker = Speaker(trial, Words(observation))
     lost = [n for n in wrong if observation.grads.get(n, ABSENT) is ABSENT]
     if lost:
-        return _explained(absent(speaker, lost))
+        return _explained(trial, absent(speaker, lost))
     if not traced or len(traced) < len(wrong):
         return None
     sums = terms(speaker)
     found = _search(trial, speaker, suspect)
     if sums is not None and sums.separate:
-        told = Saying(sums.text, "", None) if found is None else replace(found, text=sums.text)
-        return _explained(told)
+        if sums.correction:
+            told = Saying(sums.text, sums.correction, sums.node, missing=True)
+        elif found is None:
+            told = Saying(sums.text, "", None)
+        else:
+            told = replace(found, text=sums.text)
+        return _explained(trial, told)
     if found is None:
         path = single_use(trial)
         if path is not None:
-            return _explained(say_path(speaker, path))
-        return _explained(Saying(sums.text, "", None)) if sums is not None else None
+            return _explained(trial, say_path(speaker, path))
+        return _explained(trial, Saying(sums.text, "", None)) if sums is not None else None
     if sums is not None and found.also:
         found = replace(found, text=f"{found.also}; {sums.text}")
-    return _explained(found)
+    return _explained(trial, found)
 
 
-def _explained(saying: Saying | None) -> Explanation | None:
+def _explained(trial: Trial, saying: Saying | None) -> Explanation | None:
     if saying is None:
         return None
-    return Explanation(saying.text, True, saying.correction, saying.node, saying.missing)
+    correction = saying.correction
+    if saying.node is not None and correction and not is_known(correction, saying.node):
+        correction = ""  # it needs names that are not known there
+    return Explanation(saying.text, True, correction, saying.node, saying.missing)
 
 
 def _telling(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ...]:
@@ -142,7 +151,12 @@ def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying |
                 cost = edit.cost + away + edit.doubt()
                 if cost < least:
                     best, least = edit, cost
-    return best.say() if best is not None else None
+    if best is None:
+        return None
+    said: Saying = best.say()
+    executed = [n for n in trial.backward if key(n) == key(best.nodes[0])]
+    some = len(executed) > len([n for n in best.nodes if key(n) == key(best.nodes[0])])
+    return replace(said, correction="") if some and best.missing else said
 
 
 def _cheaper(edits: Iterator[Edit], trial: Trial) -> Iterator[Edit]:

@@ -18,11 +18,12 @@ import numpy as np
 from ...node import Node
 from ...rules.indexing import setitem
 from .decompose import nice
+from .mending import corrected, operands, with_operand, wrapped
 from .mistakes_forward import locals_of
 from .mistakes_trial import Apply, Edit, Env, Trial, perform, same
 from .mistakes_words import Saying, Speaker
-from .observe import where
-from .words import corrected, number, operands, with_operand, wrapped
+from .observe import ancestors, where
+from .words import line, number
 
 Site = tuple[Node, ...]
 
@@ -75,17 +76,17 @@ def other_function(speaker: Speaker, site: Site) -> Iterator[Edit]:
 
 
 def _sign_doubt(speaker: Speaker, node: Node) -> float:
-    """What speaks against a wrong sign in a sum: the operand came with the wrong sign."""
-    if node.function not in (np.add, np.subtract):
-        return 0.0
+    """What speaks against a wrong sign in a sum: what is added came with the wrong sign."""
     other = node.inputs[-1]
-    if not isinstance(other, Node) or other not in speaker.trial.backward:
+    if node.function not in (np.add, np.subtract) or not isinstance(other, Node):
         return 0.0
-    sign = -1.0 if node.function is np.add else 1.0
-    if speaker.identify(sign * np.asarray(speaker.trial.value(other)), exact=True) is None:
-        return 0.0
-    wrong = speaker.identify(-sign * np.asarray(speaker.trial.value(other)), exact=True)
-    return 0.9 if wrong is None and node.function is np.add else 0.0
+    above = ancestors([other]) & speaker.trial.backward
+    for n in above:
+        if line(n) < line(node):
+            value = np.asarray(speaker.trial.value(n))
+            if value.dtype.kind == "f" and speaker.identify(-value, exact=True) is not None:
+                return 0.9 if speaker.identify(value, exact=True) is None else 0.0
+    return 0.0
 
 
 def _say_flip(speaker: Speaker, node: Node, f: Any) -> Saying:
@@ -384,7 +385,7 @@ def _say_factor(speaker: Speaker, node: Node, c: float) -> Saying:
             if node.inputs[i] is not None or np.ndim(given) or (node.function, i) == (np.divide, 0):
                 continue
             right = float(given) / c if node.function is np.divide else float(given) * c
-            name = words.count(right)
+            name = words.count(right, node)
             verb = "divides by" if node.function is np.divide else "multiplies by"
             if name and node.function is np.divide:
                 size = "" if texts[i] == number(float(given)) else f" = {number(float(given))}"
@@ -394,14 +395,14 @@ def _say_factor(speaker: Speaker, node: Node, c: float) -> Saying:
     what = speaker.identify(np.asarray(value) * c)
     means = ""
     if what is not None and what[0] == "cotangent":
-        means = f" (d loss / d {words.name(what[1])})"
+        means = f" (d loss / d {words.of(what[1])})"
     text = f"{speaker.said(node)}{means} {speaker.times(r)}"
-    near_r = abs(r - round(r)) < 1e-9 and round(r) > 2 and words.count(round(r))
-    if near_r:
-        fixed = f"{wrapped(code)} / {words.count(round(r))}"
-    else:
-        fixed = f"{number(c)} * {wrapped(code)}" if c != -1 else f"-{wrapped(code)}"
-    return Saying(text, "" if "=" in code else corrected(node, fixed), node)
+    name, divisor = words.name(node, node), words.count(r, node) if r > 2 else None
+    if name.isidentifier() and (node.function is setitem or "=" in code):
+        fixed = f"{name} /= {divisor}" if divisor else f"{name} *= {number(c)}"
+        return Saying(text, fixed, node, missing=True)
+    by = f"{wrapped(code)} / {divisor}" if divisor else f"{number(c)} * {wrapped(code)}"
+    return Saying(text, corrected(node, f"-{wrapped(code)}" if c == -1 else by), node)
 
 
 #: The entries of the table, each with the least that one of its changes costs.

@@ -14,9 +14,10 @@ import numpy as np
 from ...node import Node
 from ...rules.indexing import getitem
 from ...rules.registry import RULES
+from .mending import is_known, wrapped
 from .mistakes_trial import Trial, same, sites
 from .replay import Values, adjoint
-from .words import Words, wrapped
+from .words import Words
 
 #: How many steps an elementwise derivative goes over at most.
 _FAR = 8
@@ -45,12 +46,23 @@ class Local:
             found = memo[self, k, draw] = cotangents.get(self.inputs[k])
         return found
 
-    def text(self, trial: Trial, words: Words, near: Node | None = None) -> str:
-        """The derivative as an expression of the user's names; empty if it is none of the usual."""
+    def text(self, trial: Trial, words: Words, near: Node) -> str:
+        """The derivative as an expression of the names that the code near a node knows.
+
+        Empty if it is none of the usual ones, or the names have other values by then.
+        """
+        made = self._text(trial, words, near)
+        if len(self.outputs) > 1 and trial.index[near] > trial.index[self.outputs[1]]:
+            return ""
+        return made if made and is_known(made, near) else ""
+
+    def _text(self, trial: Trial, words: Words, near: Node) -> str:
         d = self.value(trial, 0, 0)
         a, z = (trial.values[0].get(n, n.value) for n in (self.outputs[0], self.inputs[0]))
         A, Z = (words.name(n, near) for n in (self.outputs[0], self.inputs[0]))
         A, Z = wrapped(A), wrapped(Z)
+        if not Z.isidentifier() and A.isidentifier() and same(np.asarray(a > 0, dtype=float), d):
+            return f"({A} > 0)"
         usual: tuple[tuple[Callable[[], Any], str], ...] = (
             (lambda: z > 0, f"({Z} > 0)"),
             (lambda: a * (1 - a), f"{A} * (1 - {A})"),
@@ -66,8 +78,10 @@ class Local:
                 if same(np.asarray(make(), dtype=float), d):
                     return text
         node = self.outputs[0]
-        if node.function is np.max:
-            return f"({Z} == {A})"
+        if node.function in (np.max, np.min):
+            given = node.keywords or {}
+            kept = given.get("keepdims") or "axis" not in given
+            return f"({Z} == {A})" if kept else f"({Z} == np.expand_dims({A}, {given['axis']}))"
         if len(self.regions[0]) <= 2:
             for step in self.regions[0]:
                 if step.function is np.multiply:

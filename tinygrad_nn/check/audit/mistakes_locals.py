@@ -6,6 +6,7 @@ node, rules.
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,12 +14,14 @@ import numpy as np
 
 from ...node import Node
 from ...rules.indexing import getitem, setitem
+from .mending import corrected, operands, with_operand, wrapped
 from .mistakes_edits import Site
 from .mistakes_forward import fits, locals_of, pairings
 from .mistakes_operands import PRODUCTS, Source, groups, is_value, may_stand, replacing, sources
 from .mistakes_trial import Edit, Env, perform, sites
 from .mistakes_words import Saying, Speaker, ratio
-from .words import corrected, line, operands, with_operand, wrapped
+from .observe import where
+from .words import line
 
 # --- a derivative in its place --------------------------------------------------------------------
 
@@ -26,9 +29,11 @@ from .words import corrected, line, operands, with_operand, wrapped
 def local_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
     """One argument replaced by an elementwise derivative of the forward pass."""
     node, trial = site[0], speaker.trial
-    if not (isinstance(node.function, np.ufunc) or node.function is np.where):
+    if node.function not in (np.multiply, np.divide, np.add, np.subtract, np.where):
         return
-    for i in range(len(node.inputs)):
+    for i, given in enumerate(node.arguments):
+        # To multiply by ones is to leave a place for what is missing.
+        idle = node.function is np.multiply and np.ndim(given) > 0 and bool(np.all(given == 1))
         for local in locals_of(trial):
             for pairing in pairings(trial, site, local.outputs):
                 if not fits(site, local.inputs, pairing):
@@ -43,7 +48,8 @@ def local_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 def say(i: int = i, local: Any = local) -> Saying:
                     return _say_local(speaker, node, i, local)
 
-                yield Edit(site, apply, 1.7 + 0.02 * len(local.regions[0]), say)
+                cost = 1.05 if idle else 1.7
+                yield Edit(site, apply, cost + 0.02 * len(local.regions[0]), say)
 
 
 def chain(speaker: Speaker, site: Site) -> Iterator[Edit]:
@@ -177,10 +183,15 @@ def _contribution_operand(
                 args[i] = sum(env.trial.draws[env.number].contributions[p] for p in pairs)
                 return perform(n, args)
 
-            def say(of: Node = consumer, name: str = name) -> Saying:
+            def say(of: Node = consumer, name: str = name, pairs: Any = pairs) -> Saying:
                 was = speaker.words.used(node, i)
-                text = f"`{was}` stands where what {name} contributes by {speaker.words.at(of)} belongs"
-                return Saying(text, "", node)
+                told = f"the derivative of the term {speaker.term(of)}, with respect to {name}"
+                part = sum(trial.draws[0].contributions[p] for p in pairs)
+                param = trial.observation.params[name]
+                right = speaker.multiple(part, param, speaker.words.name(param, node))
+                text = f"`{was}` stands where {told}, belongs" + (f": `{right}`" if right else "")
+                fixed = corrected(node, with_operand(node, i, right)) if right else ""
+                return Saying(text, fixed, node)
 
             yield Edit(site, apply, 2.2, say)
 
@@ -189,9 +200,12 @@ def _say_cotangent(speaker: Speaker, node: Node, i: int, of: Node) -> Saying:
     words = speaker.words
     was = words.used(node, i)
     g = speaker.trial.draws[0].cotangents[of]
-    purpose = speaker.purpose(g)
+    purpose = speaker.purpose(g, node)
+    what = f"d loss / d {words.of(of)}"
+    if not purpose.startswith(what):
+        purpose = f"{what} ({purpose})" if purpose else what
     r = ratio(Env(speaker.trial, 0).arguments(node)[i], g)
-    text = f"`{was}` stands where d loss / d {words.name(of)} belongs ({purpose})"
+    text = f"`{was}` stands where {purpose} belongs"
     if r is not None:
         text += f"; it {speaker.times(r)}"
     return Saying(text, "", node)
@@ -252,8 +266,18 @@ def _say_aliased(speaker: Speaker, old: Node, local: Any, alias: str) -> Saying:
     name = words.name(old)
     d = local.text(speaker.trial, words, old)
     fixed = f"{alias} = {name} * {d}" if d and name.isidentifier() else ""
-    text = f"{speaker.derivative(local)} is not applied: {alias} is {name} as it is"
+    text = f"{speaker.derivative(local)}, is not applied: {alias} is {name} as it is"
+    text += _same_line(old, name, alias)
     return Saying(text, fixed, old, missing=True)
+
+
+def _same_line(node: Node, name: str, alias: str) -> str:
+    """Where ``alias = name`` stands, after a node's line; empty if it is not found."""
+    place = where(node)
+    for at in range(place.line + 1, place.line + 30) if place is not None else ():
+        if linecache.getline(place.file, at).split("#")[0].strip() == f"{alias} = {name}":  # type: ignore[union-attr]
+            return f", line {at}"
+    return ""
 
 
 def _times_value(speaker: Speaker, site: Site, i: int, new: Site, source: Source) -> Iterator[Edit]:
@@ -323,7 +347,7 @@ TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.1, aliased),
     (1.2, turned_value),
     (1.5, chain),
-    (1.7, local_operand),
+    (1.05, local_operand),
     (2.0, missing_value),
     (2.2, cotangent_operand),
 )

@@ -14,12 +14,13 @@ import numpy as np
 
 from ...node import Node
 from ...rules.indexing import getitem, setitem
+from .mending import corrected, squeeze, wrapped
 from .mistakes_edits import Site, fitted
 from .mistakes_forward import Local, fits, locals_of, pairings, picks
 from .mistakes_trial import Edit, Env, Trial, key, perform, sites
 from .mistakes_words import Saying, Speaker
 from .observe import where
-from .words import corrected, number, squeeze, wrapped
+from .words import number
 
 
 def missing_mask(speaker: Speaker, site: Site) -> Iterator[Edit]:
@@ -47,10 +48,10 @@ def _say_mask(speaker: Speaker, node: Node, local: Local) -> Saying:
     d = local.text(speaker.trial, words, node)
     inner = words.name(local.inputs[0])
     target = f"d{inner}" if inner.isidentifier() else name
-    text = f"{speaker.derivative(local)} is not applied"
+    text = f"{speaker.derivative(local)}, is not applied"
     correction = ""
     if d:
-        text += f": d loss / d {inner} should be {wrapped(name)} * {d}"
+        text += f": d loss / d {words.of(local.inputs[0])} should be {wrapped(name)} * {d}"
         if name.isidentifier():
             outer = words.name(local.outputs[0])
             left = target if name == f"d{outer}" else name
@@ -235,8 +236,8 @@ def _say_overwritten(speaker: Speaker, node: Node, before: Node | None, sign: st
         )
     else:
         text = (
-            f"`=` stands where `{sign}` belongs: every execution overwrites {name}, so that only the "
-            "last one counts"
+            f"`=` stands where `{sign}` belongs: every execution overwrites {name}, so that only "
+            "the last one counts"
         )
     return Saying(text, fixed, node)
 

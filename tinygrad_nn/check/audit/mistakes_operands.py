@@ -13,12 +13,13 @@ import numpy as np
 
 from ...node import Node
 from ...rules.indexing import getitem, setitem
+from .mending import corrected, operands, squeeze, with_operand, wrapped
 from .mistakes_edits import Site
 from .mistakes_forward import pairings, picks
 from .mistakes_trial import Apply, Edit, Env, Trial, perform, sites
 from .mistakes_words import Saying, Speaker
 from .observe import where
-from .words import corrected, line, operands, squeeze, with_operand, wrapped
+from .words import line
 
 PRODUCTS = (np.matmul, np.dot, np.outer)
 
@@ -206,6 +207,7 @@ def _swaps(speaker: Speaker, group: Group, i: int, source: Source, turned: bool)
 
             cost = 1.4 + 0.1 * turned + 0.05 * (source.used is not None) + 0.4 * is_constant
             cost += 0.1 * (not named.replace(".", "").replace("_", "").isalnum()) - 0.1 * negated
+            cost += 0.5 * _too_late(speaker, site[0], i, new[0])
             yield Edit(group.nodes, apply, cost, say, doubt=doubt)
 
 
@@ -245,15 +247,23 @@ def _say_swap(speaker: Speaker, swap: Swap) -> Saying:
     elif was == to or (old is not None and _later(trial, old, new)):
         change = words.at(new)
         when = "before" if trial.index.get(new, -1) > trial.index.get(node, -1) else "without"
-        text = f"`{was}` is used {when} the change by {change}"
+        text = f"`{was}` is used {when} the change by {change}, is made"
         correction = ""
     else:
         text = f"`{was}` stands where `{to}` belongs"
-    between = "" if swap.negated else speaker.relation(before, after)
+    derived = old is not None and old in trial.backward
+    between = speaker.relation(before, after) if derived and not swap.negated else ""
     if between:
         text += f": {between}"
     meaning = speaker.meaning(swap.group.nodes, swap.apply)
     return Saying(text + (f" ({meaning})" if meaning else ""), correction, node)
+
+
+def _too_late(speaker: Speaker, node: Node, i: int, new: Node) -> bool:
+    """Whether a value is computed later, and is not what the same variable becomes."""
+    trial, old = speaker.trial, node.inputs[i]
+    later = trial.index.get(new, -1) > trial.index[node]
+    return later and not (isinstance(old, Node) and _later(trial, old, new))
 
 
 def _base(node: Node) -> Node:

@@ -12,10 +12,11 @@ import numpy as np
 
 from ...node import Node
 from .decompose import Combination, Path, Use, contribution, decompose
+from .mending import assigned, corrected, is_known
 from .mistakes_trial import key, same
-from .mistakes_words import Saying, Speaker, ratio
+from .mistakes_words import Saying, Speaker
 from .observe import ancestors
-from .words import line, number, operands, ordinal, wrapped
+from .words import line, ordinal
 
 
 @dataclass(frozen=True)
@@ -25,21 +26,26 @@ class Terms:
     Attributes:
         text: the words.
         separate: whether it is all about penalties, which no sample comes into.
+        correction: the statement that adds a term that is missing; empty if none is.
+        node: what it comes after.
     """
 
     text: str
     separate: bool
+    correction: str = ""
+    node: Node | None = None
 
 
 def terms(speaker: Speaker) -> Terms | None:
     """The wrong gradients as sums with wrong factors; None if one of them is no such sum."""
     found: list[Combination] = []
+    trial_wrong = speaker.trial.wrong
     for name in speaker.trial.wrong:
         combination = decompose(speaker.trial, name)
         if combination is None or not combination.off:
             return None
         found.append(combination)
-    sentences, separate = [], True
+    sentences, separate, additions = [], True, []
     told: set[object] = set()
     for combination in found:
         common = combination.common
@@ -47,13 +53,52 @@ def terms(speaker: Speaker) -> Terms | None:
             separate = False
             sentences.append(f"the gradient of {combination.name} {speaker.times(common)}")
             continue
+        last = _only_last(combination)
+        if last is not None:
+            separate = False
+            words = speaker.words
+            sentences.append(
+                f"{combination.name} is used in {words.at(last.node)}, executed {last.of} times: "
+                "yours counts only the last one, and the others are overwritten or left out"
+            )
+            continue
         for use, factor in combination.off:
             separate = separate and _is_penalty(speaker, use)
+            if factor == 0 and len(trial_wrong) == 1:
+                additions.append(use)
             mark = (key(use.node), use.first, factor)
             if mark not in told:
                 told.add(mark)
                 sentences.append(_say_use(speaker, combination.name, use, factor))
-    return Terms("; ".join(dict.fromkeys(sentences)), separate)
+    made = _added(speaker, trial_wrong[0], additions[0]) if len(additions) == 1 else None
+    text = "; ".join(dict.fromkeys(sentences))
+    if made is not None and len([n for n in speaker.trial.backward if key(n) == key(made[1])]) > 1:
+        text += ", and belongs after the loop"
+    return Terms(text, separate, *(made or ("", None)))
+
+
+def _only_last(combination: Combination) -> Use | None:
+    """The last execution of a use, if that alone is counted."""
+    several = [(use, f) for use, f in combination.factors if use.of > 1]
+    if not several or any(use.of == 1 and f != 1 for use, f in combination.factors):
+        return None
+    *others, (last, factor) = several
+    alone = factor == 1 and all(f == 0 for _, f in others) and last.first == last.of - 1
+    return last if alone and len(several) == last.of else None
+
+
+def _added(speaker: Speaker, name: str, use: Use) -> tuple[str, Node] | None:
+    """The statement that adds a term to a parameter's gradient, and after which node."""
+    trial = speaker.trial
+    node = trial.observation.grads[name]
+    part = _part(speaker, name, use, node)
+    if not part or not is_known(part, node):
+        return None
+    target = assigned(node)[0]
+    if target:
+        return f"{target} += {part}", node
+    made = corrected(node, f"{speaker.words.code(node)} + {part}")
+    return (made, node) if speaker.words.code(node) in made else None
 
 
 def _is_penalty(speaker: Speaker, use: Use) -> bool:
@@ -64,41 +109,25 @@ def _is_penalty(speaker: Speaker, use: Use) -> bool:
 
 
 def _say_use(speaker: Speaker, name: str, use: Use, factor: float) -> str:
-    words, trial = speaker.words, speaker.trial
+    words = speaker.words
     if not _is_penalty(speaker, use):
         which = f" (its {ordinal(use.first + 1)} of {use.of} executions)" if use.of > 1 else ""
         return f"{name} is used in {words.at(use.node)}{which}: yours {speaker.counted(factor)}"
     top, whole = speaker.top(use.node), speaker.top(use.node, also=True)
-    leaf = trial.observation.params[name]
-    part = contribution(trial, use, 0)
-    value = trial.values[0].get(leaf, leaf.value)
-    gives = ""
-    called = words.name(leaf)
-    for of, text in ((value, called), (np.sign(value), f"np.sign({called})")):
-        r = ratio(part, of)
-        if r is not None:
-            gives = f" contributes {_coefficient(speaker, r)}{text} to the gradient of {name}"
-            break
-    inside = f" (in {words.at(whole)})" if whole is not top else ""
-    return f"the term {words.at(top)}{inside},{gives}; yours {speaker.counted(factor)}"
+    part = _part(speaker, name, use)
+    gives = f", contributes {part} to the gradient of {name}" if part else ""
+    bare = top.function not in (np.multiply, np.divide)
+    inside = f" (in {words.at(whole)})" if whole is not top and bare else ""
+    return f"the term {words.at(top)}{inside}{gives}; yours {speaker.counted(factor)}"
 
 
-def _coefficient(speaker: Speaker, r: float) -> str:
-    """A number in front of a parameter as the user would write it: ``2 * reg * ``."""
-    if r == 1:
-        return ""
-    named: dict[float, str] = {}
-    for node in speaker.trial.observation.nodes:
-        for given, text in zip(node.arguments, operands(node), strict=False):
-            if isinstance(given, (float, np.floating)) and any(c.isalpha() for c in text):
-                named.setdefault(float(given), text)
-    for value, text in sorted(named.items(), key=lambda pair: len(pair[1])):
-        for k in (1.0, 2.0, 0.5):
-            if value and abs(r - k * value) <= 1e-9 * abs(r):
-                if k == 2.0 and text.startswith("0.5 * "):
-                    return f"{text.removeprefix('0.5 * ')} * "
-                return f"{number(k)} * {wrapped(text)} * " if k != 1 else f"{text} * "
-    return f"{number(r)} * "
+def _part(speaker: Speaker, name: str, use: Use, near: Node | None = None) -> str:
+    """What a term contributes, in the user's names: ``reg * W2``; empty if not known."""
+    leaf = speaker.trial.observation.params[name]
+    known = speaker.words.name(leaf, near) if near is not None else ""
+    used = speaker.words.used(use.node, use.numbers[0])
+    called = known or (used if used.isidentifier() and len(used) > 1 else name)
+    return speaker.multiple(contribution(speaker.trial, use, 0), leaf, called)
 
 
 # --- one use --------------------------------------------------------------------------------------
@@ -108,7 +137,8 @@ def say_path(speaker: Speaker, path: Path) -> Saying:
     """The words of a use that is counted wrongly."""
     words = speaker.words
     what = words.used(path.consumer, path.number) or words.name(path.consumer.inputs[path.number])
-    text = f"what comes to {what} through {words.at(path.consumer)}: yours {speaker.counted(path.factor)}"
+    through = f"what comes to {what} through {words.at(path.consumer)}"
+    text = f"{through}: yours {speaker.counted(path.factor)}"
     return Saying(text, "", None, missing=path.factor == 0)
 
 
@@ -135,8 +165,10 @@ def absent(speaker: Speaker, names: list[str]) -> Saying | None:
             blamed = blamed or seen.grads[held[0]]
         sentences.append(text)
         blamed = blamed or _upstream(speaker, name)
-    correction = _made(speaker, names[0])
-    return Saying("; ".join(sentences), correction, blamed, missing=True)
+    if blamed is None:
+        return None
+    correction = _stored(speaker, names[0], blamed, _made(speaker, names[0]))
+    return Saying("; ".join(sentences), correction, blamed, missing=blamed not in extra.values())
 
 
 def _is(value: Any, truth: Any) -> bool:
@@ -155,6 +187,22 @@ def _upstream(speaker: Speaker, name: str) -> Node | None:
                     return node
     live = [n for n in trial.observation.backward if line(n)]
     return live[-1] if live else None
+
+
+def _stored(speaker: Speaker, name: str, blamed: Node, made: str) -> str:
+    """The statement that returns a gradient, like those for the others; empty if not known."""
+    seen = speaker.trial.observation
+    for other, g in seen.grads.items():
+        if not isinstance(g, Node):
+            continue
+        target = assigned(g)[0]
+        for quote in ("'", '"'):
+            if f"[{quote}{other}{quote}]" in target:
+                fresh = target.replace(f"{quote}{other}{quote}", f"{quote}{name}{quote}")
+                given = assigned(blamed)[1] if g is blamed else made
+                if given and (g is blamed or is_known(given, g)):
+                    return f"{fresh} = {given}"
+    return ""
 
 
 def _made(speaker: Speaker, name: str) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 
 from ...node import Node
 from .decompose import nice
+from .mending import is_known, operands, wrapped
 from .mistakes_forward import Local, locals_of
 from .mistakes_trial import Trial, same
 from .observe import ancestors
-from .words import Words, line, number, operands
+from .words import Words, line, number
 
 _PRODUCTS = ("matmul", "dot", "outer", "inner", "tensordot", "einsum")
 
@@ -106,8 +107,7 @@ class Speaker:
 
     def said(self, node: Node) -> str:
         """A value of the backward pass: its name, or the expression."""
-        name = self.words.name(node)
-        return f"`{name}`"
+        return f"`{self.words.name(node, node)}`"
 
     def identify(
         self, value: Any, exact: bool = False
@@ -131,16 +131,38 @@ class Speaker:
                     return "cotangent", node, None, 0
         return None
 
-    def purpose(self, value: Any) -> str:
+    def purpose(self, value: Any, near: Node | None = None) -> str:
         """What a value should be by the forward pass: ``d loss / d h1``, and how it comes about."""
         found = self.identify(value)
         if found is None:
             return ""
         _, node, consumer, i = found
-        what = f"d loss / d {self.words.name(node)}"
+        what = f"d loss / d {self.words.of(node)}"
+        local = self._activation(node)
+        if local is not None:
+            return f"{what}, with {self.derivative(local)}"
         if consumer is None:
             return what
-        return f"{what}, by the derivative of {self.words.at(consumer)}{self._rule(consumer, i)}"
+        rule = self._rule(consumer, i)
+        if near is not None and not is_known(rule.removeprefix(": "), near):
+            rule = ""
+        return f"{what}, by the derivative of {self.words.at(consumer)}{rule}"
+
+    def _activation(self, node: Node) -> Local | None:
+        """The elementwise function that is all that a value is used for, and what comes of it."""
+        own = self.trial.draws[0]
+        best = None
+        for local in locals_of(self.trial):
+            for k, z in enumerate(local.inputs):
+                g = own.cotangents.get(local.outputs[k])
+                if z is not node or g is None or np.shape(g) != np.shape(z.value):
+                    continue
+                d = local.value(self.trial, k, 0)
+                if not same(g * d, own.cotangents[z]):
+                    continue
+                if best is None or len(local.regions[k]) > len(best.regions[0]):
+                    best = local
+        return best
 
     def meaning(self, nodes: tuple[Node, ...], apply: Any) -> str:
         """What a changed statement then computes: an elementwise derivative, one of the loss."""
@@ -154,7 +176,7 @@ class Speaker:
             if found is not None:
                 return self.derivative(found)
         for node in near:
-            found_purpose = self.purpose(env[node])
+            found_purpose = self.purpose(env[node], node)
             if found_purpose:
                 return found_purpose
         return ""
@@ -175,7 +197,7 @@ class Speaker:
                     return local
         return None
 
-    def term(self, name: str, node: Node) -> str:
+    def term(self, node: Node) -> str:
         """The largest expression that a use is in before anything else is added to it."""
         top = self.top(node)
         return self.words.at(top)
@@ -203,6 +225,32 @@ class Speaker:
                     users.setdefault(parent, []).append(n)
         return users
 
+    def multiple(self, part: Any, leaf: Node, called: str) -> str:
+        """A multiple of a parameter, or of its signs, in the user's names; empty if it is none."""
+        value = self.trial.value(leaf)
+        for of, text in ((value, called), (np.sign(value), f"np.sign({called})")):
+            r = ratio(part, of)
+            if r is not None:
+                return f"{self._coefficient(r)}{text}"
+        return ""
+
+    def _coefficient(self, r: float) -> str:
+        """A number in front of a parameter as the user would write it: ``2 * reg * ``."""
+        if r == 1:
+            return ""
+        named: dict[float, str] = {}
+        for node in self.trial.observation.nodes:
+            for given, text in zip(node.arguments, operands(node), strict=False):
+                if isinstance(given, (float, np.floating)) and any(c.isalpha() for c in text):
+                    named.setdefault(float(given), text)
+        for value, text in sorted(named.items(), key=lambda pair: len(pair[1])):
+            for k in (1.0, 2.0, 0.5):
+                if value and abs(r - k * value) <= 1e-9 * abs(r):
+                    if k == 2.0 and text.startswith("0.5 * "):
+                        return f"{text.removeprefix('0.5 * ')} * "
+                    return f"{number(k)} * {wrapped(text)} * " if k != 1 else f"{text} * "
+        return f"{number(r)} * "
+
     def _rule(self, consumer: Node, i: int) -> str:
         """How the derivative of a product is made, in the user's names."""
         name = getattr(consumer.function, "__name__", "")
@@ -228,10 +276,12 @@ class Speaker:
         return f"d{self.words.name(node)}"
 
     def relation(self, old: Any, new: Any) -> str:
-        """What of the forward pass makes ``new`` out of ``old``; empty if that is not known."""
+        """What has to be done to a derivative ``old`` to make it ``new``; empty if not known."""
         r = ratio(old, new)
         if r is not None:
             return f"it {self.times(r)}"
+        if self.identify(new) is None:
+            return ""
         for local in locals_of(self.trial):
             if np.shape(local.outputs[0].value) != np.shape(old):
                 continue
@@ -239,7 +289,7 @@ class Speaker:
                 with np.errstate(all="ignore"):
                     d = local.value(self.trial, k, 0)
                     if d is not None and same(old * d, new):
-                        return f"{self.derivative(local)} is not applied to it"
+                        return f"{self.derivative(local)}, is not applied to it"
         return ""
 
     # --- elementwise derivatives ------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""What things are called: the user's own names and expressions, lines, counts, corrected lines.
+"""What things are called: the user's own names and expressions, lines, counts.
 
-Imports: observe; node, provenance.
+Imports: mending, observe; node.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from ...node import Node
-from ...provenance import Place
+from ...rules.indexing import setitem
+from .mending import assigned, is_known, operands, squeeze, wrapped
 from .observe import Observation, where
 
 #: Texts that are a name and not an expression: ``N``, ``X.shape[0]``, ``len(X)``.
 _COUNTS = re.compile(r"[A-Za-z_][\w.]*(\.shape\[-?\d+\]|\.size)?|len\(\w+\)")
+_NAMED = re.compile(r"[A-Za-z_][\w.]*(\[[^\[\]]*\])?")
 _ORDINALS = {1: "first", 2: "second", 3: "third"}
 
 
@@ -103,27 +105,39 @@ class Words:
                 return known
             if here:
                 return min(here, key=len)
-            if node.code is near.code and place is not None and place.name:
-                return place.name
+            if node.code is near.code and place is not None:
+                stored = assigned(node)[0].partition("[")[0] if node.function is setitem else ""
+                if place.name or stored:
+                    return place.name or stored
         if node.function is None:
             texts = [t for (_, t), _ in self._texts[node].most_common() if t.isidentifier()]
             return texts[0] if texts and known not in texts else known
         if place is not None and place.name and not place.expression.startswith(place.name + "["):
             return place.name
-        return str(self.observation.name_of(node))
+        used = [t for (_, t), _ in self._texts[node].most_common()]
+        named = [t for t in used if t.isidentifier()]
+        short = sorted((t for t in used if _NAMED.fullmatch(t)), key=len)
+        return (*named, *short, str(self.observation.name_of(node)))[0]
 
     def used(self, consumer: Node, i: int) -> str:
         """What an argument is called where it is used."""
         texts = operands(consumer)
         if i < len(texts):
             return texts[i]
+        if consumer.function is setitem and i == 1:
+            return assigned(consumer)[1]
         parent = consumer.inputs[i]
         return self.name(parent, consumer) if isinstance(parent, Node) else ""
 
-    def count(self, n: float) -> str | None:
-        """What a whole number is called in the user's program: the number of samples at first."""
+    def count(self, n: float, near: Node | None = None) -> str | None:
+        """What a whole number is called in the user's program, at best by the code near a node."""
         names = self.counts.get(int(n), []) if float(n).is_integer() else []
-        return names[0] if names else None
+        here = [name for name in names if near is not None and is_known(name, near)]
+        return (*here, *names)[0] if names else None
+
+    def of(self, node: Node) -> str:
+        """A value as what something is the derivative of: its name, or the expression."""
+        return wrapped(self.name(node))
 
     # --- places -----------------------------------------------------------------------------------
 
@@ -144,40 +158,6 @@ def line(node: Node) -> int:
     """The line that made a node; 0 if it is not known."""
     place = where(node)
     return place.line if place is not None else 0
-
-
-def operands(node: Node) -> tuple[str, ...]:
-    """The texts of a node's arguments, as far as they stand in the user's expression."""
-    place = where(node)
-    if place is None or node.function is None:
-        return ()
-    texts = tuple(squeeze(t) for t in place.operands)
-    name = getattr(node.function, "__name__", "")
-    if name in ("getitem", "setitem") or place.expression == "":
-        return texts[:1]
-    if _is_composed(node, place):
-        return texts[:1] if name == "sum" else ()
-    return texts[: min(len(node.inputs), len(texts) - _keywords(place.expression))]
-
-
-def _keywords(expression: str) -> int:
-    """How many keyword arguments a call has."""
-    try:
-        body = ast.parse(expression.strip(), mode="eval").body
-    except SyntaxError:  # an assignment
-        return 0
-    return len(body.keywords) if isinstance(body, ast.Call) else 0
-
-
-def _is_composed(node: Node, place: Place) -> bool:
-    """Whether the user's call is another function than the node's: np.mean, made of sum, divide."""
-    name = getattr(node.function, "__name__", "")
-    called = re.match(r"[\w.\[\]\"']*?(\w+)\(", place.expression)
-    whole = place.expression.rstrip().endswith(")") and called is not None
-    return bool(whole and called and called[1] in _COMPOSED and name != called[1])
-
-
-_COMPOSED = {"mean", "average", "var", "std", "norm", "clip", "array", "square"}
 
 
 def _statements(file: str) -> list[ast.Assign]:
@@ -208,69 +188,6 @@ def _counts(statement: ast.Assign, shapes: dict[str, tuple[int, ...]]) -> Iterab
         case ast.Name(id=name), ast.Call(func=ast.Name(id="len"), args=[ast.Name(id=x)]):
             if shapes.get(x):
                 yield name, shapes[x][0]
-
-
-def squeeze(text: str) -> str:
-    """A text on one line."""
-    return " ".join(text.split())
-
-
-def wrapped(text: str) -> str:
-    """An expression, in parentheses unless it binds closer than any operator."""
-    try:
-        tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return text
-    loose = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp, ast.Lambda)
-    return f"({text})" if isinstance(tree, loose) else text
-
-
-def with_operand(node: Node, i: int, new: str) -> str:
-    """The user's expression with another text for one operand; empty if that cannot be written."""
-    place = where(node)
-    texts = place.operands if place is not None else ()
-    known = operands(node)
-    if place is None or i >= len(known) or not place.expression:
-        return ""
-    text, old = place.expression, texts[i]
-    after = text.find("(") + 1 if text.endswith(")") and not text.startswith(old) else 0
-    at = text.find(old, after) if i == 0 else text.rfind(old)
-    if at < 0:
-        return ""
-    for fresh in (new, wrapped(new)):
-        made = squeeze(text[:at] + fresh + text[at + len(old) :])
-        if _parses(made) and (fresh == wrapped(new) or _whole(made, text, fresh)):
-            return made
-    return ""
-
-
-def _whole(made: str, text: str, fresh: str) -> bool:
-    """Whether a text was put in as one operand, and not torn apart by what binds closer."""
-    if wrapped(fresh) == fresh:
-        return True
-    before, after = made.partition(fresh)[::2]
-    return before.rstrip()[-1:] in ("", "(", ",", "[", "=") and after.lstrip()[:1] in (
-        "", ")", ",", "]",
-    )  # fmt: skip
-
-
-def _parses(text: str) -> bool:
-    try:
-        ast.parse(text)
-    except SyntaxError:
-        return False
-    return True
-
-
-def corrected(node: Node, new: str) -> str:
-    """The user's line with another expression in the place of the node's; empty if not known."""
-    place = where(node)
-    if place is None or not new or not place.source_line or place.end_line != place.line:
-        return new
-    text = place.source_line
-    made = (text[: place.column] + new + text[place.end_column :]).strip()
-    made = made.rstrip(",")
-    return made if _parses(made) or _parses("{" + made + "}") else new
 
 
 def number(x: float) -> str:

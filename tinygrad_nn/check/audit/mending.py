@@ -1,0 +1,151 @@
+"""The user's expressions, taken apart by operands and put together again with another one.
+
+Imports: observe; node, provenance.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from ...node import Node
+from ...provenance import Place
+from .observe import where
+
+
+def operands(node: Node) -> tuple[str, ...]:
+    """The texts of a node's arguments, as far as they stand in the user's expression."""
+    place = where(node)
+    if place is None or node.function is None:
+        return ()
+    texts = tuple(squeeze(t) for t in place.operands)
+    name = getattr(node.function, "__name__", "")
+    if name in ("getitem", "setitem") or place.expression == "":
+        return texts[:1]
+    if _is_composed(node, place):
+        return texts[:1] if name == "sum" else ()
+    return texts[: min(len(node.inputs), len(texts) - _keywords(place.expression))]
+
+
+def _keywords(expression: str) -> int:
+    """How many keyword arguments a call has."""
+    try:
+        body = ast.parse(expression.strip(), mode="eval").body
+    except SyntaxError:  # an assignment
+        return 0
+    return len(body.keywords) if isinstance(body, ast.Call) else 0
+
+
+def _is_composed(node: Node, place: Place) -> bool:
+    """Whether the user's call is another function than the node's: np.mean, made of sum, divide."""
+    name = getattr(node.function, "__name__", "")
+    called = re.match(r"[\w.\[\]\"']*?(\w+)\(", place.expression)
+    whole = place.expression.rstrip().endswith(")") and called is not None
+    return bool(whole and called and called[1] in _COMPOSED and name != called[1])
+
+
+_COMPOSED = {"mean", "average", "var", "std", "norm", "clip", "array", "square"}
+
+
+def squeeze(text: str) -> str:
+    """A text on one line."""
+    return " ".join(text.split())
+
+
+def wrapped(text: str) -> str:
+    """An expression, in parentheses unless it binds closer than any operator."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return text
+    loose = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp, ast.Lambda)
+    return f"({text})" if isinstance(tree, loose) else text
+
+
+def with_operand(node: Node, i: int, new: str) -> str:
+    """The user's expression with another text for one operand; empty if that cannot be written."""
+    place = where(node)
+    texts = place.operands if place is not None else ()
+    known = operands(node)
+    if place is None or i >= len(known) or not place.expression:
+        return ""
+    text, old = place.expression, texts[i]
+    after = text.find("(") + 1 if text.endswith(")") and not text.startswith(old) else 0
+    at = text.find(old, after) if i == 0 else text.rfind(old)
+    if at < 0:
+        return ""
+    for fresh in (new, wrapped(new)):
+        made = squeeze(text[:at] + fresh + text[at + len(old) :])
+        if _parses(made) and (fresh == wrapped(new) or _whole(made, text, fresh)):
+            return made
+    return ""
+
+
+def _whole(made: str, text: str, fresh: str) -> bool:
+    """Whether a text was put in as one operand, and not torn apart by what binds closer."""
+    if wrapped(fresh) == fresh:
+        return True
+    before, after = made.partition(fresh)[::2]
+    return _stands_alone(before or "=", after)
+
+
+def _parses(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
+
+
+def corrected(node: Node, new: str) -> str:
+    """The user's line with another expression in the place of the node's; empty if not known."""
+    place = where(node)
+    if place is None or not new or not place.source_line or place.end_line != place.line:
+        return new
+    before, after = place.source_line[: place.column], place.source_line[place.end_column :]
+    if wrapped(new) != new and not _stands_alone(before, after):
+        new = wrapped(new)
+    made = (before + new + after).strip().rstrip(",")
+    return made if _parses(made) or _parses("{" + made + "}") else new
+
+
+def _stands_alone(before: str, after: str) -> bool:
+    """Whether what is put between two texts is taken as one there, whatever it is."""
+    ends = ("", "(", ",", "[", "=", ":", "return")
+    return before.rstrip().endswith(ends[1:]) and after.lstrip()[:1] in ("", ")", ",", "]", "#")
+
+
+def assigned(node: Node) -> tuple[str, str]:
+    """The target and the value of the assignment on a node's line, as texts; empty if none."""
+    place = where(node)
+    source = place.source_line.strip() if place is not None else ""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return "", ""
+    match body:
+        case [ast.Assign(targets=[target], value=value)] | [
+            ast.AugAssign(target=target, value=value)
+        ]:
+            texts = (ast.get_source_segment(source, part) or "" for part in (target, value))
+            return tuple(texts)  # type: ignore[return-value]
+    return "", ""
+
+
+def is_known(text: str, node: Node) -> bool:
+    """Whether the code that made a node knows all names in a text."""
+    code = node.code
+    try:
+        tree = ast.parse(text if not text.startswith('"') else "{" + text + "}")
+    except SyntaxError:
+        return False
+    if code is None:
+        return False
+    known = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars, "np", "len"}
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _is_stored(n)}
+    return names - stored <= known
+
+
+def _is_stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
