@@ -49,6 +49,10 @@ class DataError(TinygradError, ValueError):
     """Data that is empty, not finite, of mismatched lengths, or not what its file says."""
 
 
+class RangeError(TinygradError, OverflowError):
+    """A Python integer that is too large for the dtype that it is to have."""
+
+
 class TraceError(TinygradError, TypeError):
     """A function that cannot be recorded as a graph, or a graph's text that cannot be read."""
 

@@ -61,16 +61,16 @@ class Operators:
         return self._record_pair(np.power, (other, self), operator.pow)
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._record_operator(np.floor_divide, (self, other))
+        return self._record_operator(np.floor_divide, (self, other), operator.floordiv)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return self._record_operator(np.floor_divide, (other, self))
+        return self._record_operator(np.floor_divide, (other, self), operator.floordiv)
 
     def __mod__(self, other: Any) -> Any:
-        return self._record_operator(np.remainder, (self, other))
+        return self._record_operator(np.remainder, (self, other), operator.mod)
 
     def __rmod__(self, other: Any) -> Any:
-        return self._record_operator(np.remainder, (other, self))
+        return self._record_operator(np.remainder, (other, self), operator.mod)
 
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return self // other, self % other
@@ -85,36 +85,36 @@ class Operators:
         return self._record(np.negative, (self,), None, operator.neg)
 
     def __pos__(self) -> Any:
-        return self._record(np.positive, (self,))
+        return self._record(np.positive, (self,), None, operator.pos)
 
     def __abs__(self) -> Any:
         return self._record(np.absolute, (self,), None, operator.abs)
 
     def __invert__(self) -> Any:
-        return self._record(np.invert, (self,))
+        return self._record(np.invert, (self,), None, operator.invert)
 
     def __and__(self, other: Any) -> Any:
-        return self._record_operator(np.bitwise_and, (self, other))
+        return self._record_operator(np.bitwise_and, (self, other), operator.and_)
 
     def __or__(self, other: Any) -> Any:
-        return self._record_operator(np.bitwise_or, (self, other))
+        return self._record_operator(np.bitwise_or, (self, other), operator.or_)
 
     def __xor__(self, other: Any) -> Any:
-        return self._record_operator(np.bitwise_xor, (self, other))
+        return self._record_operator(np.bitwise_xor, (self, other), operator.xor)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __lshift__(self, other: Any) -> Any:
-        return self._record_operator(np.left_shift, (self, other))
+        return self._record_operator(np.left_shift, (self, other), operator.lshift)
 
     def __rlshift__(self, other: Any) -> Any:
-        return self._record_operator(np.left_shift, (other, self))
+        return self._record_operator(np.left_shift, (other, self), operator.lshift)
 
     def __rshift__(self, other: Any) -> Any:
-        return self._record_operator(np.right_shift, (self, other))
+        return self._record_operator(np.right_shift, (self, other), operator.rshift)
 
     def __rrshift__(self, other: Any) -> Any:
-        return self._record_operator(np.right_shift, (other, self))
+        return self._record_operator(np.right_shift, (other, self), operator.rshift)
 
     def __eq__(self, other: Any) -> Any:
         return self._record_operator(np.equal, (self, other))

@@ -6,6 +6,7 @@ leaves it at once. Imports: tensor, inplace, node, explain, rules (the registry)
 
 from __future__ import annotations
 
+import operator
 import sys
 from types import FrameType
 from typing import Any
@@ -24,6 +25,7 @@ from .node import (
     Node,
     Tape,
     function_name,
+    refuse_to_freeze,
     stand_in,
     underline_frame,
     user_frame,
@@ -31,7 +33,7 @@ from .node import (
 from .rules.elementwise import stop_gradient
 from .rules.registry import CONSTANTS, RULES, Function, Rule
 from .tensor import Tensor
-from .weak import plain, weak
+from .weak import OPERATORS, as_numpy, plain, weak
 
 _new_tensor = object.__new__
 _new_node = object.__new__
@@ -57,7 +59,9 @@ def record(
     rule = RULES.get(function)
     mode = MODE.get()
     if mode.tape is not None:
-        compute = _of_plain(compute or function)
+        if compute is operator.pow and _is_square_of_truth(values, inputs):
+            return record(np.square, args[:1])
+        compute = _of_plain(function, compute)
     residual = None
     try:
         if keywords is not None:
@@ -91,9 +95,39 @@ def record(
     return t
 
 
-def _of_plain(compute: Any) -> Any:
-    """``compute`` on values among which are numbers of a traced program."""
-    return lambda *values, **keywords: compute(*map(plain, values), **keywords)
+def _of_plain(function: Function, compute: Any) -> Any:
+    """What computes ``function`` of values among which are numbers of a traced program.
+
+    Python's operators and NumPy's functions take Python's numbers; what calls a method of its first
+    argument in their place takes NumPy's.
+    """
+    calls_method = compute not in (None, function, OPERATORS.get(function))
+    compute = compute or function
+
+    def computed(*values: Any, **keywords: Any) -> Any:
+        values = tuple(map(plain, values))
+        if calls_method:
+            values = (as_numpy(values[0]), *values[1:])
+        value = compute(*values, **keywords)
+        if type(value) is complex:
+            raise _unreal(function, np.complex128(value))
+        return value
+
+    return computed
+
+
+def _is_square_of_truth(values: list[Any], inputs: list[Any]) -> bool:
+    """Whether ``x**n`` is np.square(x), which of truth values is int8; np.power makes them int64.
+
+    Which it is depends on the exponent's value, so that has to be a constant of the program.
+    """
+    x, n = values
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "b" or type(plain(n)) not in _NUMBERS:
+        return False
+    if inputs[1] is not None:
+        refuse_to_freeze(inputs[1], "a truth value to the power of a number")
+    n = plain(n)
+    return bool(n == 2 and operator.pow(x, n).dtype != np.power(x, n).dtype)
 
 
 def _unpack(args: tuple[Any, ...]) -> tuple[list[Any], list[Any], int, bool]:

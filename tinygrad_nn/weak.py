@@ -3,14 +3,20 @@
 NumPy lets ``array32 * 0.5`` stay float32 and ``array32 * np.float64(0.5)`` not; so a traced program
 must remember which of its numbers are Python's. These are Python numbers that can be asked for
 their shape and dtype like an array. NumPy takes them for its own, so what computes with them is
-handed the plain number (:func:`plain`). Imports: nothing.
+handed the plain number (:func:`plain`).
+
+A node has such a value exactly if Python computed it: its function then stands for Python's
+operator, whose integers have no bounds, and not for NumPy's function. Imports: errors.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
+
+from .errors import RangeError, TraceError
 
 
 class _Weak:
@@ -60,3 +66,86 @@ def plain(x: Any) -> Any:
     if type(x) is WeakFloat:
         return float(x)
     return int(x) if type(x) is WeakInt else x
+
+
+# --- what is computed of them ---------------------------------------------------------------------
+
+#: Python's own operators, by the function that stands for each in a graph.
+OPERATORS: dict[Any, Any] = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.divide: operator.truediv,
+    np.floor_divide: operator.floordiv,
+    np.remainder: operator.mod,
+    np.power: operator.pow,
+    np.negative: operator.neg,
+    np.positive: operator.pos,
+    np.absolute: operator.abs,
+    np.invert: operator.invert,
+    np.bitwise_and: operator.and_,
+    np.bitwise_or: operator.or_,
+    np.bitwise_xor: operator.xor,
+    np.left_shift: operator.lshift,
+    np.right_shift: operator.rshift,
+}
+
+
+def compute(function: Any, args: list[Any], traced: Any) -> Any:
+    """What Python computes of its own numbers, for a node whose value is ``traced``.
+
+    Raises:
+        TraceError: the result is of another type than the traced one.
+    """
+    value = OPERATORS.get(function, function)(*args)
+    if not isinstance(value, (int, float, complex, np.number)):
+        return value  # a tensor
+    return checked(value, type(plain(traced)), getattr(function, "__name__", "an operation"))
+
+
+def checked(value: Any, kind: type, what: str) -> Any:
+    """A computed number, if it is of the type that it had when the program was traced.
+
+    Raises:
+        TraceError: it is not, so that NumPy might go on in another dtype.
+    """
+    if type(value) is kind:
+        return value
+    if isinstance(value, np.number) and isinstance(value.item(), kind):
+        return value.item()
+    raise TraceError(
+        f"{what} of Python numbers is {value!r} here, and was {_A[kind]} when the program was "
+        "traced\n  an integer to a negative power is a float, a negative number to a broken one "
+        "complex:\n  give a float where a float should come out, or compute the number outside "
+        "the function"
+    )
+
+
+_A: dict[type, str] = {int: "an int", float: "a float"}
+
+
+def as_numpy(x: Any) -> Any:
+    """A Python number as NumPy's, for what calls a method of it; anything else as it is.
+
+    Raises:
+        RangeError: an integer that is too large for NumPy.
+    """
+    if type(x) is not int and type(x) is not float:
+        return x
+    return converted(x, np.dtype(type(x))) if type(x) is int else np.float64(x)
+
+
+def converted(number: Any, dtype: Any) -> Any:
+    """A Python number as one of ``dtype``, that of what it meets.
+
+    Raises:
+        RangeError: it does not fit.
+    """
+    try:
+        return np.dtype(dtype).type(number)
+    except OverflowError:
+        text = f"{number:,}" if abs(number) < 10**30 else f"of {number.bit_length()} bits"
+        raise RangeError(
+            f"the Python integer {text} does not fit into {np.dtype(dtype)}, the dtype of what it "
+            "meets"
+        ) from None

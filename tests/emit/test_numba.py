@@ -38,14 +38,14 @@ LABELS = np.array([0, 2, 1, 1, 0])
 
 def as_python(source, name):
     """The generated module without Numba."""
-    from tinygrad_nn.emit.numba_parts import result
+    from tinygrad_nn.emit.numba_parts import converted, result
 
     kept = [line for line in source.splitlines() if "import njit" not in line]
     text = "\n".join(line for line in kept if "numba_parts import" not in line)
     module = types.ModuleType(name)
     same = {"njit": lambda *args, **kwargs: lambda f: f, "plus": lambda a, b: a + b}
     marks = dict.fromkeys(("void", "array", "given", "number"), lambda *args: None)
-    module.__dict__.update(same, **marks, result=result, CACHE=False)
+    module.__dict__.update(same, **marks, result=result, converted=converted, CACHE=False)
     exec(text, module.__dict__)
     return module
 

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph
+from ..graph.graph import OF_ARRAYS
 from ..graph.names import identifier
 from ..graph.text import qualified
 from ..node import Node, function_name
 from ..rules.indexing import getitem, scatter_add, setitem
 from ..rules.registry import RULES
 from ..rules.registry import plain as own_function
-from ..weak import WEAK, WeakFloat, plain
+from ..weak import WEAK, WeakFloat, as_numpy, plain
+from .python_numbers import expression
 
 
 class Kind(enum.Enum):
@@ -214,14 +216,11 @@ def _number(node: Node) -> Step:
     """A Python number computed from Python numbers."""
     words = Words(node)
     given = words.arguments()
-    sign = OPERATORS.get(node.function)
-    if sign is not None and sign != "/" and not node.keywords:
-        return words.step(Kind.NUMBER, expression=f"{given[0]} {sign} {given[1]}")
-    if node.function is np.negative and not node.keywords:
-        return words.step(Kind.NUMBER, expression=f"-{given[0]}")
-    text = f"{words.function()}({', '.join(given)}{words.keywords()})"
-    python = "float" if isinstance(node.value, WeakFloat) else "int"
-    return words.step(Kind.NUMBER, expression=f"{python}({text})")
+    text = expression(node, given, words.constant)
+    if text is None:
+        python = "float" if isinstance(node.value, WeakFloat) else "int"
+        text = f"{python}({words.function()}({', '.join(given)}{words.keywords()}))"
+    return words.step(Kind.NUMBER, expression=text)
 
 
 def _elementwise(node: Node) -> Step:
@@ -408,7 +407,10 @@ def _call(node: Node) -> Step:
     """The function as it is; what it gives may lie in an operand's memory, for all we know."""
     words = Words(node)
     rule = RULES.get(node.function) if node.function is not None else None
-    given = ", ".join(words.arguments())
+    texts = words.arguments()
+    if node.function in OF_ARRAYS and isinstance(node.arguments[0], WEAK):
+        texts[0] = f"{words.constant(as_numpy, 'as_numpy')}({texts[0]})"
+    given = ", ".join(texts)
     if rule is not None and rule.packed:
         given = f"({given},)"
     text = f"{words.function()}({given}{words.keywords()})"

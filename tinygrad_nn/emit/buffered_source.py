@@ -14,12 +14,12 @@ import numpy as np
 from ..graph import Graph
 from ..node import Node
 from ..weak import WEAK, WeakFloat, plain
-from .buffer_steps import Step
+from .buffer_steps import Kind, Step
 from .buffers import Plan, Where, plan
 from .program import Program, Run
 
 #: What the code uses and no value may be called.
-_OWN_NAMES = {"np", "float", "int", "slice", "nan", "inf"}
+_OWN_NAMES = {"np", "abs", "float", "int", "slice", "nan", "inf"}
 
 #: Bytes of constant arrays up to which equal ones are found.
 _SMALL = 2**16
@@ -85,6 +85,7 @@ class _Writer:
         #: The place in ``setup`` of a node's array.
         self.made_at: dict[Node, int] = {}
         self.body: list[str] = []
+        self.step_of = {step.node: step for step in made.steps}
         for node in (*graph.inputs, *graph.captured):
             self.names[node] = self.unique(graph.names[node])
         for step in made.steps:
@@ -124,7 +125,7 @@ class _Writer:
             self.step(step)
         for target, node in self.plan.written:
             self.body.append(f"{self.names[target]}[...] = {self.names[node]}")
-        returned = [self.names[node] for node in self.plan.returned]
+        returned = [self.returned(node) for node in self.plan.returned]
         inputs = ", ".join(self.names[node] for node in self.graph.inputs)
         tail = f"return ({', '.join(returned)}{',' if len(returned) == 1 else ''})"
         lines = [
@@ -137,6 +138,13 @@ class _Writer:
             f"    {tail}",
         ]
         return "\n".join(lines) + "\n"
+
+    def returned(self, node: Node) -> str:
+        """The text for a result: what is a number in NumPy is not an array of shape ()."""
+        name, step = self.names[node], self.step_of.get(node)
+        if isinstance(node.value, np.generic) and step is not None and step.kind is not Kind.NUMBER:
+            return f"{name}[()]"
+        return name
 
     def prepare(self, name: str, expression: str) -> int:
         """Give a name to what is made before the first run; its place in ``setup``."""

@@ -53,7 +53,8 @@ class Plan:
         over: for OVER nodes, the operand.
         given: for GIVEN nodes, the input.
         dropped: for each step, the variables that are not needed after it.
-        returned: the node whose value is returned for each output.
+        returned: the node whose value is returned for each output; one of shape () whose value is
+            no array is returned as a number.
         written: pairs of an input and the node whose value is copied into it at the end.
         arrays: arrays laid out as those that stay where they are from run to run.
     """
@@ -221,9 +222,9 @@ def _is_view(step: Step) -> bool:
 
 
 def _is_number(node: Node, step: Step | None) -> bool:
-    if step is not None:
-        return step.kind is Kind.NUMBER
-    return isinstance(node.value, (*WEAK, np.generic))
+    if isinstance(node.value, (*WEAK, np.generic)):
+        return True  # the step may give an array of shape (): it is returned as a number
+    return step is not None and step.kind is Kind.NUMBER
 
 
 def _roots(step: Step, known: dict[Node, frozenset[Node]]) -> frozenset[Node]:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..node import Node
-from .numba_plan import Constant, Op, Plan
+from .numba_plan import Constant, Converted, Op, Plan
 from .numba_schedule import Schedule, checked_late, may_write_directly
 from .numba_views import At, Axis, Term
 
 _RESERVED = {*dir(builtins), *keyword.kwlist, "np", "njit", "plus", "array", "given", "number",
-             "result", "void", "run", "instantiate", "getitem", "setitem", "scatter_add",
-             "value", "CACHE"}  # fmt: skip
+             "result", "converted", "void", "run", "instantiate", "getitem", "setitem",
+             "scatter_add", "value", "CACHE"}  # fmt: skip
 
 
 class Names:
@@ -145,7 +145,10 @@ class Names:
         if base in getattr(self, "direct", ()):
             base = self.direct[base]
         if base not in self._arrays:
-            wanted = "c" if isinstance(base, Constant) else self.plan.names.get(base, "x")
+            if isinstance(base, Converted):
+                wanted = f"{self.plan.names.get(base.node, 'x')}_{base.value.dtype}"
+            else:
+                wanted = "c" if isinstance(base, Constant) else self.plan.names.get(base, "x")
             self._arrays[base] = self.unique(wanted)
         return self._arrays[base]
 

@@ -57,6 +57,9 @@ _TEXTS.update(
         "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh",
     )
 )  # fmt: skip
+COMPARISONS = frozenset(
+    (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+)
 _EXTREMES = {np.maximum: ">", np.minimum: "<"}
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from ..errors import ShapeError
+from ..errors import DtypeError, ShapeError
+from ..weak import converted as converted  # for generated code
 
 
 @intrinsic
@@ -46,11 +47,13 @@ def result(value: Any, shape: tuple[int, ...], dtype: str, own: bool = False) ->
         own: it has to be an array that nobody else holds.
 
     Raises:
-        ShapeError: it is of another type.
+        ShapeError: it is of another shape.
+        DtypeError: it is of another dtype.
     """
     if value.shape != shape or value.dtype != dtype:
-        raise ShapeError(
-            "a compiled program's arrays keep their shapes: expected "
+        kind, what = (ShapeError, "shape") if value.shape != shape else (DtypeError, "dtype")
+        raise kind(
+            f"a compiled program's arrays keep their {what}s: expected "
             f"{dtype}{list(shape)}, got {value.dtype}{list(value.shape)}"
         )
     if not shape:

@@ -17,7 +17,16 @@ from ..graph.build import apply
 from ..node import Node
 from ..rules.indexing import getitem, scatter_add, setitem
 from ..weak import WEAK
-from .numba_ops import DTYPES, UnsupportedError, cast, is_elementwise, template, type_of
+from .numba_ops import (
+    COMPARISONS,
+    DTYPES,
+    UnsupportedError,
+    cast,
+    is_elementwise,
+    literal,
+    template,
+    type_of,
+)
 from .numba_views import At, Axis, Term, broadcast, is_view, loops_of, origin
 
 _INT = np.dtype(np.int64)
@@ -36,11 +45,25 @@ class Constant:
 
 
 @dataclass(eq=False)
+class Converted:
+    """A Python int as a number of the dtype in which loops meet it: it may not fit, so Python does.
+
+    Attributes:
+        node: the int.
+        value: any number of the dtype.
+    """
+
+    node: Node
+    value: Any
+
+
+@dataclass(eq=False)
 class Read:
     """One operand of a loop.
 
     Attributes:
-        base: the node (or constant array) that is read; None for a number or an index.
+        base: the node (or constant array, or converted int) that is read; None for a number or an
+            index.
         terms: the place in it; of an index, its own term.
         number: a constant number.
         type: its dtype, or ``float`` or ``int`` for a Python number.
@@ -116,6 +139,8 @@ class Plan:
     """The operations of a graph, and the arrays that have to exist.
 
     Attributes:
+        numbers: Python numbers that Python computes before all else, since it needs no array.
+        converted: the ints that loops read, by node and dtype.
         ops: in order of execution.
         outputs: the node of each result: one that nobody else uses, or that is written in place.
         in_place: for each input that is written into, the node whose value goes there.
@@ -127,6 +152,8 @@ class Plan:
         self.names = dict(graph.names)
         self._copied: set[Node] = set()
         self._constants: dict[int, Constant] = {}
+        self.numbers = [node for node in graph.nodes if isinstance(node.value, WEAK)]
+        self.converted: dict[tuple[Node, Any], Converted] = {}
         self._extra: list[Node] = []
         taken: set[Node] = set()
         self.in_place = {node: self._own(new, taken) for node, new in in_place.items()}
@@ -143,6 +170,8 @@ class Plan:
 
     def _own(self, node: Node, taken: set[Node]) -> Node:
         """The node itself, or a copy of it if it is an input or somebody else's result."""
+        if isinstance(node.value, WEAK):
+            return node
         if node.function is None or node in taken:
             name = self.names.get(node, "x")
             node = apply(np.copy, node)
@@ -158,9 +187,22 @@ class Plan:
         while True:
             try:
                 skip = {n for n in nodes if n not in self._copied and is_view(n)}
-                return [self._op(node) for node in nodes if node not in skip]
+                skip.update(self.numbers)
+                ops = [self._op(node) for node in nodes if node not in skip]
+                self._convert(ops)
+                return ops
             except NeedsCopyError as view:
                 self._copied.add(view.args[0])
+
+    def _convert(self, ops: list[Op]) -> None:
+        """Let loops read Python's ints in the dtypes that they want them in."""
+        for op in ops:
+            for read, want in zip(op.reads, op.types, strict=op.kind == "loop"):
+                if read.type is int and read.base is not None:
+                    known = self.converted.get((read.base, want))
+                    read.base = known or Converted(read.base, want.type())
+                    self.converted[read.base.node, want] = read.base
+                    read.type = want
 
     # --- operands -----------------------------------------------------------------------------
 
@@ -203,7 +245,7 @@ class Plan:
 
     def _op(self, node: Node) -> Op:
         value = node.value
-        if isinstance(value, WEAK) or value.dtype in DTYPES:
+        if value.dtype in DTYPES:
             for form in (self._loop, self._thin_product, self._product):
                 try:
                     return form(node)
@@ -276,6 +318,8 @@ class Plan:
         reads = [
             self._read(node, i, broadcast(place, np.shape(node.arguments[i]))) for i in range(count)
         ]
+        if node.function in COMPARISONS and any(r.type is int and r.base for r in reads):
+            raise UnsupportedError  # NumPy compares with an int that does not fit, too
         numbers = [r.number for r in reads]
         text, types = template(node.function, [r.type for r in reads], node.value.dtype, numbers)
         return self._typed(Op(node, "loop", dims, reads, text, types, place))
@@ -283,7 +327,10 @@ class Plan:
     def _typed(self, op: Op) -> Op:
         """The operation, after making sure that its operands can be converted."""
         for read, want in zip(op.reads, op.types, strict=True):
-            cast("", np.dtype(read.type), want)
+            if read.number is not None:
+                literal(read.number, want)
+            else:
+                cast("", np.dtype(read.type), want)
         return op
 
     def _reduction(self, node: Node) -> Op:
@@ -409,23 +456,6 @@ def _together(index: Any) -> tuple[int, ...]:
         return np.broadcast_shapes(*map(np.shape, index))
     except ValueError:  # a mask has more axes than it picks
         raise UnsupportedError from None
-
-
-_ARRAYS = frozenset((np.reshape, np.broadcast_to, np.copy, np.where, np.astype, np.tensordot,
-                     setitem, scatter_add))  # fmt: skip
-
-
-def is_array_of_one(node: Node) -> bool:
-    """Whether NumPy gives a value of shape () as an array, and not as a number."""
-    while node.function is np.transpose and isinstance(node.inputs[0], Node):
-        node = node.inputs[0]
-    if np.ndim(node.value):
-        return False
-    if node.function is None:
-        return isinstance(node.value, np.ndarray)
-    if node.function is getitem:
-        return any(i is Ellipsis for i in node.arguments[1:])
-    return node.function in _ARRAYS
 
 
 def _is_everything(index: Any) -> bool:

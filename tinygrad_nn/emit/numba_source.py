@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph
+from ..graph.graph import OF_ARRAYS
 from ..graph.text import qualified
 from ..node import Node
 from ..rules.registry import RULES
-from ..weak import WEAK
+from ..weak import WEAK, as_numpy
 from .literals import literal
 from .numba_cache import load
 from .numba_loops import LoopWriter, indent
 from .numba_names import Names, check
-from .numba_plan import Constant, Op, Plan, is_array_of_one
+from .numba_plan import Constant, Op, Plan
 from .numba_schedule import Schedule, Step
 from .numba_views import At, Axis
 from .program import Program, Run
+from .python_numbers import expression
 
 
 def build(graph: Graph, in_place: dict[Node, Node]) -> Program:
@@ -118,7 +120,8 @@ class _Writer:
             "import numpy as np",
             "from numba import njit, void",
             "",
-            "from tinygrad_nn.emit.numba_parts import array, given, number, plus, result",
+            "from tinygrad_nn.emit.numba_parts import array, given, number, plus",
+            "from tinygrad_nn.emit.numba_parts import converted, result",
             "from tinygrad_nn.rules.indexing import getitem, scatter_add, setitem",
         ]
         return "\n".join([*head, "", "", *self.functions, *driver, ""])
@@ -230,6 +233,8 @@ class _Writer:
             self.value(parent) if isinstance(parent, Node) else self.constant(value)
             for parent, value in zip(node.inputs, node.arguments, strict=True)
         ]
+        if node.function in OF_ARRAYS and isinstance(node.arguments[0], WEAK):
+            args[0] = f"{self.object(as_numpy, 'as_numpy')}({args[0]})"
         named = [f"{k}={self.constant(v)}" for k, v in (node.keywords or {}).items()]
         rule = RULES.get(node.function)  # type: ignore[arg-type]
         if rule is not None and rule.packed:
@@ -237,8 +242,6 @@ class _Writer:
         call = f"{self.function(node.function)}({', '.join([*args, *named])})"
         own = node in self.plan.outputs or node in self.plan.in_place.values()
         name, value = self.names.array(node), node.value
-        if isinstance(value, WEAK):
-            return [f"{name} = {'float' if isinstance(value, float) else 'int'}({call})"]
         return [f'{name} = result({call}, {value.shape}, "{value.dtype}", {own})']
 
     def value(self, node: Node) -> str:
@@ -247,16 +250,35 @@ class _Writer:
         op = self.plan.op_of.get(node)
         if op is None and node in self.graph.captured and not np.ndim(node.value):
             return self.constant(node.value)
-        if op is None or op.kind == "call" or np.ndim(node.value):
-            return name
-        return f"{name}[0].item()" if isinstance(node.value, WEAK) else f"{name}[0]"
+        return name if op is None or op.kind == "call" or np.ndim(node.value) else f"{name}[0]"
 
     def output(self, node: Node, held: Node) -> str:
         """A result: of shape () it is a number or an array, as the interpreter has it."""
-        op = self.plan.op_of.get(held)
         text = self.value(held)
-        computed = op is not None and op.kind != "call" and not isinstance(node.value, WEAK)
-        return f"np.array({text})" if computed and is_array_of_one(node) else text
+        if isinstance(node.value, WEAK) or np.ndim(node.value):
+            return text
+        op = self.plan.op_of.get(held)
+        if isinstance(node.value, np.ndarray):
+            return text if op is None or op.kind == "call" else f"np.array({text})"
+        return f"{text}[()]" if op is None or op.kind == "call" else text
+
+    def python_numbers(self) -> list[str]:
+        """The statements that compute Python's numbers, and make its ints what loops take."""
+        lines = []
+        for node in self.plan.numbers:
+            args = [
+                self.value(parent) if isinstance(parent, Node) else _atom(self.constant(value))
+                for parent, value in zip(node.inputs, node.arguments, strict=True)
+            ]
+            text = expression(node, args, self.object)
+            if text is None:
+                python = "float" if isinstance(node.value, float) else "int"
+                text = f"{python}({self.function(node.function)}({', '.join(args)}))"
+            lines.append(f"{self.names.array(node)} = {text}")
+        for (node, dtype), number in self.plan.converted.items():
+            name = self.names.array(number)
+            lines.append(f'{name} = converted({self.value(node)}, "{dtype}")')
+        return lines
 
     def constant(self, value: Any) -> str:
         """A constant of a NumPy call."""
@@ -265,7 +287,11 @@ class _Writer:
                 return literal(value).text
             except (TypeError, ValueError):
                 pass
-        name = self.names.unique("constant")
+        return self.object(value, "constant")
+
+    def object(self, value: Any, wanted: str) -> str:
+        """The name of what the text cannot express."""
+        name = self.names.unique(wanted)
         self.objects[name] = value
         return name
 
@@ -277,9 +303,7 @@ class _Writer:
             found = getattr(found, part, None)
         if found is function or text in ("getitem", "setitem", "scatter_add"):
             return text
-        name = self.names.unique("function")
-        self.objects[name] = function
-        return name
+        return self.object(function, "function")
 
     def driver(self, calls: list[str]) -> list[str]:
         """The function that allocates memory, and the one that runs everything."""
@@ -311,13 +335,18 @@ class _Writer:
             f"{self.output(node, target.get(new, new))}, "
             for node, new in zip(self.graph.outputs, self.plan.outputs, strict=True)
         )
-        run = [*fresh, *calls, *copies, f"return ({results})"]
+        run = [*self.python_numbers(), *fresh, *calls, *copies, f"return ({results})"]
         given = [
             *(f"{names.array(c)} = constants[{i}]" for i, c in enumerate(self.constants)),
             *(f'{name} = objects["{name}"]' for name in self.objects),
         ]
         body = [*given, *memory, "", f"def run({inputs}):", *indent(run), "", "return run"]
         return ["def instantiate(constants, objects):", *indent(body)]
+
+
+def _atom(text: str) -> str:
+    """A number's text as an operand."""
+    return f"({text})" if text.startswith("-") else text
 
 
 def _ats(terms: Any) -> list[At]:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
 from ..node import ORDER, Node, stand_in
 from ..rules.registry import CONSTANTS
-from ..weak import plain, weak
+from ..weak import OPERATORS as OPERATORS
+from ..weak import WeakFloat, WeakInt, plain, weak
 from .graph import compute
-
-#: What Python's operators compute on its own numbers, so that the result is again one.
-OPERATORS: dict[Any, Any] = {
-    np.add: operator.add,
-    np.subtract: operator.sub,
-    np.multiply: operator.mul,
-    np.divide: operator.truediv,
-    np.power: operator.pow,
-    np.negative: operator.neg,
-    np.positive: operator.pos,
-}
 
 
 def apply(
@@ -62,11 +51,23 @@ def infer(node: Node) -> Any:
         for parent, value in zip(node.inputs, node.arguments, strict=True)
     ]
     if node.function in OPERATORS and all(_is_python_number(x) for x in given):
-        return weak(OPERATORS[node.function](*given))
+        return _of_numbers(node.function, given)
     node.value = None
     with np.errstate(all="ignore"):
         value = compute(node, dict(zip(node.inputs, given, strict=True)))
     return stand_in(np.asarray(value)) if np.ndim(value) else np.asarray(value)[()]
+
+
+def _of_numbers(function: Any, given: list[Any]) -> Any:
+    """What Python computes of its own numbers; where they do not permit it, one of the type."""
+    try:
+        value = OPERATORS[function](*given)
+    except (ArithmeticError, ValueError):
+        value = None
+    if _is_python_number(value):
+        return weak(value)
+    whole = function not in (np.divide, np.power) and all(type(x) is int for x in given)
+    return WeakInt(0) if whole else WeakFloat("nan")
 
 
 def spared(value: Any) -> Any:

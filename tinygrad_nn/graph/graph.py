@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import tree
+from .. import tree, weak
 from ..errors import DataError, ShapeError
 from ..node import Node
+from ..rules.indexing import getitem
 from ..rules.registry import RULES
 from ..tensor import Tensor
 from ..walk import walk
-from ..weak import WeakFloat, WeakInt, plain
+from ..weak import WEAK, WeakFloat, WeakInt, plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,6 +288,10 @@ def _as_traced(x: Any, node: Node) -> Any:
     return operator.index(x) if type(node.value) is WeakInt else x
 
 
+#: Functions that take no Python number, and NumPy's only.
+OF_ARRAYS = (np.astype, getitem)
+
+
 def compute(node: Node, env: dict[Node, Any]) -> Any:
     """The value of a node, given the values of the nodes that it needs."""
     args = [
@@ -294,8 +299,23 @@ def compute(node: Node, env: dict[Node, Any]) -> Any:
         for parent, value in zip(node.inputs, node.arguments, strict=True)
     ]
     function: Any = node.function
+    if isinstance(node.value, WEAK):
+        return weak.compute(function, args, node.value)
+    if function in OF_ARRAYS:
+        args[0] = weak.as_numpy(args[0])
     rule = RULES.get(function)
     keywords = node.keywords or {}
     packed = rule is not None and rule.packed
     value = function(args, **keywords) if packed else function(*args, **keywords)
-    return _as_traced(value, node)
+    return _as_recorded(value, node.value)
+
+
+def _as_recorded(value: Any, recorded: Any) -> Any:
+    """A value of shape () as the number, or the array, that it was when it was recorded.
+
+    Another function may have taken the place of the one that ran.
+    """
+    if isinstance(value, np.generic):
+        return np.asarray(value) if isinstance(recorded, np.ndarray) else value
+    is_array = isinstance(value, np.ndarray) and value.ndim == 0
+    return value[()] if is_array and isinstance(recorded, np.generic) else value

@@ -97,6 +97,8 @@ class Builder:
         function, operands, keywords = canonical(function, operands, keywords)
         carries = self._carries(function, operands)
         key = self._key(function, operands, keywords, carries)
+        if isinstance(value, np.generic) and all(map(_is_python_number, operands)):
+            key = (*key, "numpy")  # and not Python's operator
         found = self._known.get(key, _UNKNOWN)
         if found is not _UNKNOWN:
             return found
@@ -271,6 +273,10 @@ def _is_real(x: Any, dtype: Any) -> bool:
     if value.dtype.kind != "f":
         return False
     return bool(value.dtype == dtype) or (not isinstance(x, Node) and value.ndim == 0)
+
+
+def _is_python_number(x: Any) -> bool:
+    return isinstance(x.value, WEAK) if isinstance(x, Node) else type(x) in (float, int)
 
 
 def _as_operand(x: Any) -> Any:

@@ -1,0 +1,62 @@
+"""What Python computes of its own numbers, as text: its operators, whose integers have no bounds.
+
+Imports: node, weak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..node import Node, describe
+from ..weak import checked, plain
+
+_TEXTS: dict[Any, str] = {
+    np.add: "{0} + {1}",
+    np.subtract: "{0} - {1}",
+    np.multiply: "{0} * {1}",
+    np.divide: "{0} / {1}",
+    np.floor_divide: "{0} // {1}",
+    np.remainder: "{0} % {1}",
+    np.power: "{0} ** {1}",
+    np.negative: "-{0}",
+    np.positive: "+{0}",
+    np.absolute: "abs({0})",
+    np.invert: "~{0}",
+    np.bitwise_and: "{0} & {1}",
+    np.bitwise_or: "{0} | {1}",
+    np.bitwise_xor: "{0} ^ {1}",
+    np.left_shift: "{0} << {1}",
+    np.right_shift: "{0} >> {1}",
+}
+
+
+def expression(node: Node, given: list[str], constant: Callable[[Any, str], str]) -> str | None:
+    """Python's expression for a Python number; None if none of its operators computes it.
+
+    Args:
+        node: the operation.
+        given: the text of each operand: a name, or a number that needs no further parentheses.
+        constant: gives the name of a value that the text needs, called as wanted.
+    """
+    text = _TEXTS.get(node.function)
+    if text is None or node.keywords:
+        return None
+    text = text.format(*given)
+    if node.function is np.power and not _keeps_type(node):
+        kind = type(plain(node.value))
+        check = partial(checked, kind=kind, what=describe(node))
+        return f"{constant(check, f'checked_{kind.__name__}')}({text})"
+    return text
+
+
+def _keeps_type(node: Node) -> bool:
+    """Whether a power is of the traced type whatever the numbers are."""
+    base, exponent = node.arguments
+    if not isinstance(exponent, int):
+        return False
+    is_whole = isinstance(base, int)
+    return not is_whole or (not isinstance(node.inputs[1], Node) and exponent >= 0)
