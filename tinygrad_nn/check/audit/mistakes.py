@@ -164,7 +164,7 @@ def _cheaper(edits: Iterator[Edit], trial: Trial) -> Iterator[Edit]:
     for edit in edits:
         if trial.exhausted:
             return
-        trial.spent += 100 * len(edit.nodes)
+        trial.spent += 500 * len(edit.nodes)
         yield edit
 
 

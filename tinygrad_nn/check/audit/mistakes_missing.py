@@ -103,8 +103,8 @@ def _say_one_hot(speaker: Speaker, node: Node, pick: Node, c: float) -> Saying:
     sign = "-" if c < 0 else "+"
     verb = "subtracted" if c < 0 else "added"
     text = (
-        f"{size} is not {verb} at the labels: {words.at(pick)}, is the only place where the loss "
-        f"picks the correct class, so {name}{bracket} {sign}= {size} is missing"
+        f"{size} is not {verb} at the labels, which the loss picks by {words.at(pick)}: "
+        f"{name}{bracket} {sign}= {size} is missing"
     )
     return Saying(text, f"{name}{bracket} {sign}= {size}" if bracket else "", node, missing=True)
 

@@ -22,15 +22,15 @@ from ...node import Node
 from ...rules.registry import RULES
 from ...weak import plain
 from .draws import Draw
-from .observe import Observation, where
+from .observe import Observation, ancestors, where
 from .replay import replay
 
 #: Relative to the largest entry: the difference that rounding explains, by precision of the run.
 ROUNDING = {np.dtype(np.float32): 2e-5, np.dtype(np.float16): 0.02}
 #: How many numbers may be computed while one audit's mistakes are searched.
-BUDGET = 1.5e8
+BUDGET = 1e9
 #: What one operation costs at least, in numbers computed.
-_OVERHEAD = 2_000
+_OVERHEAD = 10_000
 
 #: A node's new value, from the number of its execution and the values of the changed program.
 Apply = Callable[[Node, int, "Env"], Any]
@@ -110,6 +110,8 @@ class Trial:
     index: dict[Node, int] = field(default_factory=dict)
     spent: float = 0.0
     _users: dict[Node, list[Node]] = field(default_factory=lambda: defaultdict(list))
+    _stages: dict[tuple[Node, ...], list[tuple[str, list[Node]]]] = field(default_factory=dict)
+    _ancestors: dict[str, set[Node]] = field(default_factory=dict)
     _below: dict[tuple[Node, ...], list[Node]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,7 +148,7 @@ class Trial:
 
     def spend(self, node: Node) -> None:
         """Note that something was computed of about the cost of a node."""
-        self.spent += _OVERHEAD + _work(node, node.value)
+        self.spent += _cost(node)
 
     def value(self, node: Node, draw: int = 0) -> Any:
         """A node's value in a draw."""
@@ -176,32 +178,56 @@ class Trial:
             known = self._below[nodes] = sorted(seen, key=self.index.__getitem__)
         return known
 
-    def run(self, nodes: tuple[Node, ...], apply: Apply, draw: int) -> Env | None:
-        """The program with ``nodes`` changed, in a draw; None if that cannot be computed."""
-        env = Env(self, draw)
-        number = {node: j for j, node in enumerate(nodes)}
+    def stages(self, nodes: tuple[Node, ...]) -> list[tuple[str, list[Node]]]:
+        """For each gradient that a change of ``nodes`` reaches what it takes to compute it anew.
+
+        The cheapest comes first, and what an earlier one takes is not repeated.
+        """
+        known = self._stages.get(nodes)
+        if known is None:
+            below = self.below(nodes)
+            needed = {name: [n for n in below if n in self._above(name)] for name in self.names}
+            cost = {name: sum(map(_cost, part)) for name, part in needed.items()}
+            done: set[Node] = set()
+            known = []
+            for name in sorted((n for n in self.names if needed[n]), key=cost.__getitem__):
+                known.append((name, [n for n in needed[name] if n not in done]))
+                done.update(needed[name])
+            self._stages[nodes] = known
+        return known
+
+    def _above(self, name: str) -> set[Node]:
+        """What a hand-written gradient was computed from, itself included."""
+        if name not in self._ancestors:
+            self._ancestors[name] = ancestors([self.observation.grads[name]])
+        return self._ancestors[name]
+
+    def compute(self, env: Env, part: Iterable[Node], rows: dict[Node, int], apply: Apply) -> bool:
+        """Compute nodes of the changed program, in order; False if that cannot be done."""
         try:
             with np.errstate(all="ignore"):
-                for node in self.below(nodes):
-                    j = number.get(node)
-                    value = compute(node, env) if j is None else apply(node, j, env)  # type: ignore[arg-type]
-                    env.changed[node] = value
-                    self.spent += _OVERHEAD + _work(node, value)
+                for node in part:
+                    j = rows.get(node)
+                    self.spent += _cost(node)
+                    env.changed[node] = compute(node, env) if j is None else apply(node, j, env)  # type: ignore[arg-type]
         except Exception:  # noqa: BLE001, RUF100 (a change that does not fit: shapes, indices, kinds)
+            return False
+        return True
+
+    def run(self, nodes: tuple[Node, ...], apply: Apply, draw: int) -> Env | None:
+        """The whole program with ``nodes`` changed, in a draw; None if that cannot be computed."""
+        env = Env(self, draw)
+        rows = {node: j for j, node in enumerate(nodes)}
+        return env if self.compute(env, self.below(nodes), rows, apply) else None
+
+    def gradient(self, nodes: tuple[Node, ...], apply: Apply, draw: int, name: str) -> Any:
+        """One gradient of the program with ``nodes`` changed; None if it cannot be computed."""
+        env = Env(self, draw)
+        rows = {node: j for j, node in enumerate(nodes)}
+        part = [n for n in self.below(nodes) if n in self._above(name)]
+        if not self.compute(env, part, rows, apply):
             return None
-        return env
-
-    def gradients(self, env: Env | None, draw: int) -> dict[str, Any]:
-        """The hand-written gradients, in a draw or in the changed program."""
-        found = {}
-        for name in self.names:
-            node = self.observation.grads[name]
-            found[name] = env[node] if env is not None else self.values[draw][node]
-        return found
-
-    def right(self, gradients: Mapping[str, Any], draw: int) -> set[str]:
-        """The parameters whose gradients are autodiff's."""
-        return {n for n, g in gradients.items() if self.agrees(n, g, draw)}
+        return env[self.observation.grads[name]]
 
     def truth(self, name: str, draw: int) -> Any:
         """Autodiff's gradient."""
@@ -213,11 +239,17 @@ class Trial:
 
     def accepts(self, edit: Edit) -> bool:
         """Whether the change makes every wrong gradient right, and leaves the right ones right."""
-        wanted = set(self.names)
+        stages = self.stages(edit.nodes)
+        if not {name for name, _ in stages}.issuperset(self.wrong):
+            return False
+        rows = {node: j for j, node in enumerate(edit.nodes)}
         for draw in range(len(self.draws)):
-            env = self.run(edit.nodes, edit.apply, draw)
-            if env is None or self.right(self.gradients(env, draw), draw) != wanted:
-                return False
+            env = Env(self, draw)
+            for name, part in stages:
+                if not self.compute(env, part, rows, edit.apply):
+                    return False
+                if not self.agrees(name, env[self.observation.grads[name]], draw):
+                    return False
         return True
 
 
@@ -241,13 +273,13 @@ def same(a: Any, b: Any, relative: float = 1e-9) -> bool:
     return bool(np.isfinite(bound) and np.all(np.abs(a - b) <= bound + 1e-300))
 
 
-def _work(node: Node, value: Any) -> float:
-    """About how many numbers are computed for a node."""
-    size = float(np.size(value))
+def _cost(node: Node) -> float:
+    """About how many numbers are computed for a node, and what any operation costs."""
+    size = float(np.size(node.value))
     if node.function in (np.matmul, np.dot):
         last = np.shape(node.arguments[0])
         size *= 0.2 * (last[-1] if last else 1)
-    return max(size, *(float(np.size(a)) for a in node.arguments), 0.0)
+    return _OVERHEAD + max(size, *(float(np.size(a)) for a in node.arguments), 0.0)
 
 
 def sites(nodes: Iterable[Node]) -> list[tuple[Node, ...]]:
