@@ -28,7 +28,7 @@ from .observe import Observation, ancestors
 from .result import AuditRow
 from .suspect import Suspect
 from .truth import same_in
-from .words import Words, line
+from .words import Words, line, listed
 
 #: By how much a change elsewhere than at the suspect's line must be the simpler one.
 _ELSEWHERE = 0.25
@@ -81,31 +81,66 @@ def explain(
     """
     wrong = tuple(r.parameter for r in rows if not r.ok and r.parameter in observation.params)
     traced = tuple(n for n in wrong if isinstance(observation.grads.get(n), Node))
-    trial = Trial(observation, _telling(observation, traced), traced)
+    ds = _telling(observation, traced)
+    trial = Trial(observation, ds, traced)
     speaker = Speaker(trial, Words(observation))
     lost = [n for n in wrong if observation.grads.get(n, ABSENT) is ABSENT]
     if lost:
         return _explained(trial, absent(speaker, lost))
     if not traced or len(traced) < len(wrong):
         return None
+    found = _single(speaker, suspect)
+    if found is not None:
+        return _explained(trial, found)
+    return _one_of_several(speaker, suspect)
+
+
+def _single(speaker: Speaker, suspect: Suspect | None) -> Saying | None:
+    """The one mistake that makes all the wrong gradients of a trial what they are."""
+    trial = speaker.trial
     sums = terms(speaker)
     found = _search(trial, speaker, suspect)
     if sums is not None and sums.separate:
         if sums.correction:
-            told = Saying(sums.text, sums.correction, sums.node, missing=True)
-        elif found is None:
-            told = Saying(sums.text, "", None)
-        else:
-            told = replace(found, text=sums.text)
-        return _explained(trial, told)
+            return Saying(sums.text, sums.correction, sums.node, missing=True)
+        return Saying(sums.text, "", None) if found is None else replace(found, text=sums.text)
     if found is None:
         path = single_use(trial)
         if path is not None:
-            return _explained(trial, say_path(speaker, path))
-        return _explained(trial, Saying(sums.text, "", None)) if sums is not None else None
+            return say_path(speaker, path)
+        return Saying(sums.text, "", None) if sums is not None else None
     if sums is not None and found.also:
-        found = replace(found, text=f"{found.also}; {sums.text}")
-    return _explained(trial, found)
+        return replace(found, text=f"{found.also}; {sums.text}")
+    return found
+
+
+def _one_of_several(speaker: Speaker, suspect: Suspect | None) -> Explanation | None:
+    """One of several mistakes: it makes some of the wrong gradients right, and no right one wrong.
+
+    The first of them to be computed is tried first: it is nearest to the loss.
+    """
+    trial = speaker.trial
+    seen, wrong = trial.observation, trial.wrong
+    for name in sorted(wrong, key=lambda n: trial.index.get(seen.grads[n], 0)):
+        rest = frozenset(wrong) - {name}
+        if not rest or trial.exhausted:
+            return None
+        part = Trial(seen, trial.draws, (name,), rest)
+        part.spent = trial.spent
+        found = _single(Speaker(part, speaker.words), suspect)
+        trial.spent = part.spent
+        if found is None:
+            continue
+        mended = [name, *(part.also_right(found.edit) if found.edit is not None else ())]
+        others = [n for n in wrong if n not in mended]
+        if others:
+            text = (
+                f"{found.text}; with this mended the gradient of {listed(mended)} is right, and "
+                f"that of {listed(others)} still wrong: it is not the only mistake"
+            )
+            told = _explained(part, replace(found, text=text))
+            return None if told is None else replace(told, exact=False)
+    return None
 
 
 def _explained(trial: Trial, saying: Saying | None) -> Explanation | None:
@@ -153,7 +188,7 @@ def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying |
                     best, least = edit, cost
     if best is None:
         return None
-    said: Saying = best.say()
+    said: Saying = replace(best.say(), edit=best)
     executed = [n for n in trial.backward if key(n) == key(best.nodes[0])]
     some = len(executed) > len([n for n in best.nodes if key(n) == key(best.nodes[0])])
     return replace(said, correction="") if some and best.missing else said

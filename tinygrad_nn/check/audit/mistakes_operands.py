@@ -165,7 +165,7 @@ def may_stand(node: Node, i: int, old: tuple[int, ...], new: tuple[int, ...]) ->
     """Whether a value of another shape may be meant in an argument's place."""
     if old == new:
         return True
-    if node.function in PRODUCTS:
+    if node.function in (*PRODUCTS, np.sum):
         return len(new) == len(old)
     if node.function is setitem and i == 1:
         return len(new) <= np.ndim(node.value)
@@ -381,8 +381,6 @@ def _say_index(speaker: Speaker, node: Node, pick: Node, part: int | None = None
             parts[part] = f" {new[1:-1]}" if part else new[1:-1]
             new = f"[{','.join(parts)}]"
     text = f"the index {old or mine} is not that of the loss, which picks {words.at(pick)}"
-    if "y" in new or "label" in new:
-        text += ": other labels"
     source = place.source_line.strip() if place is not None else ""
     correction = source.replace(old, new, 1) if old and new and old in source else ""
     return Saying(text, correction, node)

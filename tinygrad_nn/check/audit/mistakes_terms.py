@@ -16,7 +16,7 @@ from .mending import assigned, corrected, is_known
 from .mistakes_trial import key, same
 from .mistakes_words import Saying, Speaker
 from .observe import ancestors
-from .words import line, ordinal
+from .words import line, listed, ordinal
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def terms(speaker: Speaker) -> Terms | None:
             return None
         found.append(combination)
     sentences, separate, additions = [], True, []
+    alike: dict[float, list[str]] = {}
     told: set[object] = set()
     for combination in found:
         common = combination.common
@@ -66,15 +67,28 @@ def terms(speaker: Speaker) -> Terms | None:
             separate = separate and _is_penalty(speaker, use)
             if factor == 0 and len(trial_wrong) == 1:
                 additions.append(use)
+            if use.of == 1 and not _is_penalty(speaker, use):
+                alike.setdefault(factor, []).append(combination.name)
             mark = (key(use.node), use.first, factor)
             if mark not in told:
                 told.add(mark)
                 sentences.append(_say_use(speaker, combination.name, use, factor))
     made = _added(speaker, trial_wrong[0], additions[0]) if len(additions) == 1 else None
-    text = "; ".join(dict.fromkeys(sentences))
+    text = "; ".join(dict.fromkeys(_condensed(speaker, sentences, alike)))
     if made is not None and len([n for n in speaker.trial.backward if key(n) == key(made[1])]) > 1:
         text += ", and belongs after the loop"
     return Terms(text, separate, *(made or ("", None)))
+
+
+def _condensed(speaker: Speaker, sentences: list[str], alike: dict[float, list[str]]) -> list[str]:
+    """The sentences, with one for all parameters of which the same is to be said."""
+    for factor, names in alike.items():
+        if len(names) > 2:
+            end = f": yours {speaker.counted(factor)}"
+            rest = [s for s in sentences if not (s.endswith(end) and " is used in " in s)]
+            one = f"what comes to {listed(names)} through the samples{end}"
+            sentences = [one, *rest]
+    return sentences
 
 
 def _only_last(combination: Combination) -> Use | None:

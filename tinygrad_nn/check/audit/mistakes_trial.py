@@ -96,7 +96,8 @@ class Trial:
         observation: of the run.
         draws: the user's own point first.
         names: the parameters that have a gradient of the right kind to be compared.
-        wrong: those of them whose gradient is wrong.
+        wrong: those of them whose gradient is wrong, and is to become right.
+        optional: those whose gradient is wrong, and may stay so.
         program: all operations that are no part of the forward pass, in order; also those that no
             gradient was computed from.
     """
@@ -104,6 +105,7 @@ class Trial:
     observation: Observation
     draws: tuple[Draw, ...]
     wrong: tuple[str, ...]
+    optional: frozenset[str] = frozenset()
     names: tuple[str, ...] = ()
     program: tuple[Node, ...] = ()
     values: list[dict[Node, Any]] = field(default_factory=list)
@@ -116,7 +118,8 @@ class Trial:
 
     def __post_init__(self) -> None:
         seen = self.observation
-        self.names = tuple(n for n in seen.params if isinstance(seen.grads.get(n), Node))
+        traced = [n for n in seen.params if isinstance(seen.grads.get(n), Node)]
+        self.names = tuple(n for n in traced if n not in self.optional)
         self.program = tuple(n for n in seen.nodes if n not in seen.forward)
         self.index = {node: i for i, node in enumerate(seen.nodes)}
         for node in self.program:
@@ -251,6 +254,19 @@ class Trial:
                 if not self.agrees(name, env[self.observation.grads[name]], draw):
                     return False
         return True
+
+    def also_right(self, edit: Edit) -> list[str]:
+        """Those of the optional gradients that the change makes right as well."""
+        found = set(self.optional)
+        for draw in range(len(self.draws)):
+            env = self.run(edit.nodes, edit.apply, draw)
+            roots = {n: self.observation.grads.get(n) for n in found}
+            found = {
+                n
+                for n, root in roots.items()
+                if env is not None and isinstance(root, Node) and self.agrees(n, env[root], draw)
+            }
+        return [n for n in self.observation.params if n in found]
 
 
 def perform(node: Node, args: list[Any], function: Any = None, keywords: Any = None) -> Any:

@@ -16,7 +16,7 @@ from ...node import Node
 from .decompose import nice
 from .mending import is_known, operands, wrapped
 from .mistakes_forward import Local, locals_of
-from .mistakes_trial import Trial, same
+from .mistakes_trial import Edit, Trial, same
 from .observe import ancestors
 from .words import Words, line, number
 
@@ -33,6 +33,7 @@ class Saying:
         node: the operation at fault; None for the suspect.
         missing: whether a step should have come after it.
         also: instead of the text, where more is known of the sum that the gradient is.
+        edit: the change that it is about.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Saying:
     node: Node | None
     missing: bool = False
     also: str = ""
+    edit: Edit | None = None
 
 
 @dataclass(eq=False)
