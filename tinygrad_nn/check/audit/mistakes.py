@@ -15,13 +15,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ...node import Node
-from ..analytic import ABSENT
 from . import mistakes_edits, mistakes_locals, mistakes_missing, mistakes_operands
 from .decompose import single_use
 from .draws import Draw, draws
 from .mending import is_known
 from .mistakes_edits import Site
-from .mistakes_terms import absent, say_path, terms
+from .mistakes_terms import absent, misplaced, say_path, terms
 from .mistakes_trial import Edit, Trial, key, sites
 from .mistakes_words import Saying, Speaker
 from .observe import Observation, ancestors
@@ -84,10 +83,10 @@ def explain(
     ds = _telling(observation, traced)
     trial = Trial(observation, ds, traced)
     speaker = Speaker(trial, Words(observation))
-    lost = [n for n in wrong if observation.grads.get(n, ABSENT) is ABSENT]
+    lost = [n for n in wrong if n not in traced]
     if lost:
         return _explained(trial, absent(speaker, lost))
-    if not traced or len(traced) < len(wrong):
+    if not traced:
         return None
     found = _single(speaker, suspect)
     if found is not None:
@@ -105,6 +104,9 @@ def _single(speaker: Speaker, suspect: Suspect | None) -> Saying | None:
             return Saying(sums.text, sums.correction, sums.node, missing=True)
         return Saying(sums.text, "", None) if found is None else replace(found, text=sums.text)
     if found is None:
+        returned = misplaced(speaker)
+        if returned is not None:
+            return returned
         path = single_use(trial)
         if path is not None:
             return say_path(speaker, path)
@@ -149,7 +151,7 @@ def _explained(trial: Trial, saying: Saying | None) -> Explanation | None:
     correction = saying.correction
     if saying.node is not None and correction and not is_known(correction, saying.node):
         correction = ""  # it needs names that are not known there
-    return Explanation(saying.text, True, correction, saying.node, saying.missing)
+    return Explanation(saying.text, saying.exact, correction, saying.node, saying.missing)
 
 
 def _telling(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from ...node import Node
 from ...rules.indexing import setitem
 from .decompose import nice
-from .mending import corrected, operands, with_operand, wrapped
+from .mending import assigned, corrected, is_known, operands, with_operand, wrapped
 from .mistakes_forward import locals_of
 from .mistakes_trial import Apply, Edit, Env, Trial, perform, same
 from .mistakes_words import Saying, Speaker
@@ -138,6 +139,28 @@ def _which_mask(speaker: Speaker, mask: Any) -> str:
     return ""
 
 
+def other_order(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """The factors of a matrix product in the other order."""
+    node = site[0]
+    if node.function not in (np.matmul, np.dot, np.outer) or len(node.inputs) != 2:
+        return
+
+    def apply(n: Node, j: int, env: Env) -> Any:
+        return perform(n, env.arguments(n)[::-1])
+
+    def say() -> Saying:
+        code, (a, b) = speaker.words.code(node), (*operands(node), "", "")[:2]
+        fixed = f"{wrapped(b)} @ {wrapped(a)}" if node.function is not np.outer else ""
+        if code.startswith("np.") and b:
+            fixed = f"{code[: code.find('(')]}({b}, {a})"
+        text = f"`{code}` has its factors in the wrong order"
+        if node.function is np.outer:
+            text = f"`{code}` is the transpose of what it should be: `{fixed}`"
+        return Saying(text, corrected(node, fixed), node)
+
+    yield Edit(site, apply, 1.0, say)
+
+
 def other_axis(speaker: Speaker, site: Site) -> Iterator[Edit]:
     """A sum, maximum or mean over another axis, or with its axes kept."""
     node = site[0]
@@ -205,10 +228,13 @@ def _with_axis(code: str, node: Node, axis: Any, kept: bool) -> str:
 def other_constant(speaker: Speaker, site: Site) -> Iterator[Edit]:
     """Another number in a comparison, a power, a difference."""
     node = site[0]
-    if node.function not in (*_COMPARISONS, np.power, np.subtract, np.add, np.maximum, np.minimum):
+    known = (*_COMPARISONS, np.power, np.subtract, np.add, np.maximum, np.minimum, setitem)
+    if node.function not in known:
         return
     for i, (parent, given) in enumerate(zip(node.inputs, node.arguments, strict=True)):
-        if parent is not None or np.ndim(given) or isinstance(given, (bool, np.bool_)):
+        if parent is not None or not isinstance(given, (int, float, np.number)):
+            continue
+        if isinstance(given, bool) or (node.function is setitem and i != 1):
             continue
         for c in _constants(speaker, node, float(given)):
 
@@ -220,7 +246,33 @@ def other_constant(speaker: Speaker, site: Site) -> Iterator[Edit]:
             def say(i: int = i, c: Any = c) -> Saying:
                 return _say_constant(speaker, node, i, c)
 
-            yield Edit(site, apply, 1.3, say)
+            yield Edit(site, apply, 1.1 if node.function is setitem else 1.3, say)
+
+
+def count_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """A number, such as that of the samples, where a product or quotient takes an array."""
+    node = site[0]
+    if node.function not in (np.multiply, np.divide):
+        return
+    for i, parent in enumerate(node.inputs):
+        if not isinstance(parent, Node):
+            continue
+        for n, names in speaker.words.counts.items():
+            known = [name for name in names if is_known(name, node)]
+            if not known:
+                continue
+
+            def apply(m: Node, j: int, env: Env, i: int = i, n: int = n) -> Any:
+                args = env.arguments(m)
+                args[i] = n
+                return perform(m, args)
+
+            def say(i: int = i, n: int = n, name: str = known[0]) -> Saying:
+                was = speaker.words.used(node, i)
+                text = f"`{was}` stands where {name} = {n} belongs: {speaker.words.code(node)}"
+                return Saying(text, corrected(node, with_operand(node, i, name)), node)
+
+            yield Edit(site, apply, 1.45, say)
 
 
 def _constants(speaker: Speaker, node: Node, given: float) -> list[float]:
@@ -241,6 +293,11 @@ def _say_constant(speaker: Speaker, node: Node, i: int, c: float) -> Saying:
     texts = operands(node)
     old = texts[i] if i < len(texts) else number(float(node.arguments[i]))
     code = words.code(node)
+    if node.function is setitem:
+        target = assigned(node)[0]
+        return Saying(
+            f"`{target}` is set to {old} where {name} belongs", f"{target} = {short}", node
+        )
     text = f"`{code}`: {old} stands where {name} belongs"
     if node.function in _COMPARISONS:
         mask = _which_mask(
@@ -374,6 +431,16 @@ def fitted(trial: Trial, site: Site, term: Apply, base: Apply | None = None) -> 
     return nice(c) if np.isfinite(c) else None
 
 
+def _factor_text(c: float) -> str:
+    """A number as code that gives it exactly."""
+    near = Fraction(c).limit_denominator(4096)
+    if abs(float(near) - c) > 1e-12 * abs(c):
+        return repr(c)
+    if near.denominator == 1:
+        return str(near.numerator)
+    return repr(c) if len(repr(c)) < 6 else f"{near.numerator} / {near.denominator}"
+
+
 def _say_factor(speaker: Speaker, node: Node, c: float) -> Saying:
     words, r = speaker.words, 1 / c
     code = words.code(node)
@@ -398,17 +465,19 @@ def _say_factor(speaker: Speaker, node: Node, c: float) -> Saying:
     text = f"{speaker.said(node)}{means} {speaker.times(r)}"
     name, divisor = words.name(node, node), words.count(r, node) if r > 2 else None
     if name.isidentifier() and (node.function is setitem or "=" in code):
-        fixed = f"{name} /= {divisor}" if divisor else f"{name} *= {number(c)}"
+        fixed = f"{name} /= {divisor}" if divisor else f"{name} *= {_factor_text(c)}"
         return Saying(text, fixed, node, missing=True)
-    by = f"{wrapped(code)} / {divisor}" if divisor else f"{number(c)} * {wrapped(code)}"
+    by = f"{wrapped(code)} / {divisor}" if divisor else f"{_factor_text(c)} * {wrapped(code)}"
     return Saying(text, corrected(node, f"-{wrapped(code)}" if c == -1 else by), node)
 
 
 #: The entries of the table, each with the least that one of its changes costs.
 TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.0, other_function),
+    (1.0, other_order),
     (1.0, other_axis),
     (1.1, superfluous),
-    (1.3, other_constant),
+    (1.1, other_constant),
     (1.5, factor),
+    (1.45, count_operand),
 )

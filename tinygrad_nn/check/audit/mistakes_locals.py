@@ -202,13 +202,12 @@ def _say_cotangent(speaker: Speaker, node: Node, i: int, of: Node) -> Saying:
     g = speaker.trial.draws[0].cotangents[of]
     purpose = speaker.purpose(g, node)
     what = f"d loss / d {words.of(of)}"
-    if not purpose.startswith(what):
-        purpose = f"{what} ({purpose})" if purpose else what
+    purpose = purpose or what
     r = ratio(Env(speaker.trial, 0).arguments(node)[i], g)
     text = f"`{was}` stands where {purpose} belongs"
     if r is not None:
         text += f"; it {speaker.times(r)}"
-    return Saying(text, "", node)
+    return Saying(text, "", node, exact=r is not None)
 
 
 # --- a factor of the forward pass -----------------------------------------------------------------

@@ -102,11 +102,11 @@ def _say_one_hot(speaker: Speaker, node: Node, pick: Node, c: float) -> Saying:
     size = number(abs(c)) if abs(c) != 1 / max(batch, 1) else f"1 / {words.count(batch)}"
     sign = "-" if c < 0 else "+"
     verb = "subtracted" if c < 0 else "added"
-    text = (
-        f"{size} is not {verb} at the labels, which the loss picks by {words.at(pick)}: "
-        f"{name}{bracket} {sign}= {size} is missing"
-    )
-    return Saying(text, f"{name}{bracket} {sign}= {size}" if bracket else "", node, missing=True)
+    text = f"{size} is not {verb} at the labels, which the loss picks by {words.at(pick)}"
+    if not (bracket and name.isidentifier()):
+        return Saying(text, "", node, missing=True)
+    step = f"{name}{bracket} {sign}= {size}"
+    return Saying(f"{text}: {step} is missing", step, node, missing=True)
 
 
 def missing_term(speaker: Speaker, site: Site) -> Iterator[Edit]:
@@ -136,7 +136,7 @@ def missing_term(speaker: Speaker, site: Site) -> Iterator[Edit]:
             def say(consumer: Node = consumers[0], i: int = i, c: float = c) -> Saying:
                 return _say_term(speaker, site[0], consumer, i)
 
-            cost = 1.6 + 0.3 * (c != 1)
+            cost = 1.8 + 0.1 * (c != 1)
             yield Edit(site, apply, cost, say, missing=True)
 
 
@@ -293,5 +293,5 @@ TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.3, not_asked),
     (1.4, missing_mask),
     (1.4, missing_one_hot),
-    (1.6, missing_term),
+    (1.8, missing_term),
 )

@@ -156,8 +156,8 @@ def is_value(given: Any, node: Node, i: int) -> bool:
     """Whether a constant argument is a value, and no index, axis or shape."""
     if node.function in (getitem, setitem):
         return i == 1 and node.function is setitem
-    return isinstance(given, (int, float, np.ndarray, np.generic)) and isinstance(
-        node.function, np.ufunc
+    return isinstance(given, (int, float, np.ndarray, np.generic)) and (
+        isinstance(node.function, np.ufunc) or node.function in PRODUCTS
     )
 
 
@@ -165,8 +165,10 @@ def may_stand(node: Node, i: int, old: tuple[int, ...], new: tuple[int, ...]) ->
     """Whether a value of another shape may be meant in an argument's place."""
     if old == new:
         return True
-    if node.function in (*PRODUCTS, np.sum):
+    if node.function in PRODUCTS:
         return len(new) == len(old)
+    if node.function is np.sum:
+        return len(new) > 0
     if node.function is setitem and i == 1:
         return len(new) <= np.ndim(node.value)
     if isinstance(node.function, np.ufunc) and len(node.inputs) == 2:

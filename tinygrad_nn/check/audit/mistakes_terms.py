@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...node import Node
+from ..analytic import ABSENT
 from .decompose import Combination, Path, Use, contribution, decompose
 from .mending import assigned, corrected, is_known
 from .mistakes_trial import key, same
@@ -156,6 +157,23 @@ def say_path(speaker: Speaker, path: Path) -> Saying:
     return Saying(text, "", None, missing=path.factor == 0)
 
 
+def misplaced(speaker: Speaker) -> Saying | None:
+    """The words for a value that is returned in the place of a gradient that was computed, too."""
+    trial, words = speaker.trial, speaker.words
+    if len(trial.wrong) != 1:
+        return None
+    name = trial.wrong[0]
+    root = trial.observation.grads[name]
+    for node in reversed(trial.program):
+        if all(_is(v.get(node), trial.truth(name, i)) for i, v in enumerate(trial.values)):
+            text = (
+                f"`{words.name(root)}` is returned as the gradient of {name}, and that is "
+                f"`{words.name(node)}`, line {line(node)}"
+            )
+            return Saying(text, "", node)
+    return None
+
+
 # --- gradients that are not there -----------------------------------------------------------------
 
 
@@ -168,6 +186,10 @@ def absent(speaker: Speaker, names: list[str]) -> Saying | None:
     for name in names:
         truth = trial.draws[0].gradient(seen, name)
         text = f"no gradient of {name} is returned"
+        if name in seen.grads and seen.grads[name] is not ABSENT:
+            text = (
+                f"what is returned as the gradient of {name} is no value that was computed for it"
+            )
         for other, g in extra.items():
             if _is(trial.values[0].get(g, g.value), truth):
                 text += f": {other!r} holds it, and no parameter has this name"

@@ -34,6 +34,8 @@ class Saying:
         missing: whether a step should have come after it.
         also: instead of the text, where more is known of the sum that the gradient is.
         edit: the change that it is about.
+        exact: whether it says how the numbers come about; not where a true derivative is put in
+            the place of a wrong value, which fits whatever the mistake is.
     """
 
     text: str
@@ -42,6 +44,7 @@ class Saying:
     missing: bool = False
     also: str = ""
     edit: Edit | None = None
+    exact: bool = True
 
 
 @dataclass(eq=False)

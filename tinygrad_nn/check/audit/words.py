@@ -64,7 +64,8 @@ class Words:
                     self.counts[n].append(f"{self.name(leaf)}.shape[{axis}]")
         for node in seen.nodes:
             n = int(np.size(node.value))
-            if node in seen.forward and n > 1 and n not in self.counts and np.ndim(node.value) > 1:
+            fresh = node in seen.forward and n not in self.counts and np.ndim(node.value) > 1
+            if fresh and n > 1 and self.name(node).isidentifier():
                 self.counts[n].append(f"{self.name(node)}.size")
         self.batch = self._divisor()
 
