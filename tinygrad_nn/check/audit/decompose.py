@@ -142,9 +142,9 @@ def _fit(trial: Trial, name: str, parts: list[Use]) -> Combination | None:
     return Combination(name, tuple(zip(parts, map(float, factors), strict=True)))
 
 
-def nice(x: float, tolerance: float = 1e-7) -> float:
+def nice(x: float, tolerance: float = 1e-9) -> float:
     """A fitted number, rounded to the simple fraction that it is close to."""
-    near = Fraction(x).limit_denominator(4096) if np.isfinite(x) and abs(x) < 1e9 else None
+    near = Fraction(x).limit_denominator(1024) if np.isfinite(x) and abs(x) < 1e9 else None
     if near is not None and abs(float(near) - x) <= tolerance * max(1.0, abs(x)):
         return float(near)
     return x

@@ -62,6 +62,67 @@ def wrapped(text: str) -> str:
     return f"({text})" if isinstance(tree, loose) else text
 
 
+def product(text: str, symbol: str, by: str) -> str:
+    """An expression multiplied or divided by another one, with no more parentheses than needed."""
+    left = text
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return ""
+    tight = isinstance(tree, ast.BinOp) and isinstance(tree.op, (ast.Mult, ast.Div, ast.MatMult))
+    if not (tight or isinstance(tree, ast.UnaryOp)):
+        left = wrapped(text)
+    return f"{left} {symbol} {wrapped(by)}"
+
+
+def factors(text: str) -> list[tuple[str, int]]:
+    """The factors of a product or quotient, each with its exponent, 1 or -1; one if it is none."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return []
+    found: list[tuple[str, int]] = []
+    stack: list[tuple[ast.expr, int]] = [(tree, 1)]
+    while stack:
+        node, power = stack.pop()
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+            right = -power if isinstance(node.op, ast.Div) else power
+            stack += [(node.right, right), (node.left, power)]
+        else:
+            found.append((ast.get_source_segment(text, node) or "", power))
+    return found
+
+
+def joined(parts: list[tuple[str, int]]) -> str:
+    """The product of factors, the inverse of :func:`factors`; ``1`` if there is none."""
+    text = ""
+    for part, power in parts:
+        part = wrapped(part)
+        if text:
+            text += f" * {part}" if power > 0 else f" / {part}"
+        else:
+            text = part if power > 0 else f"1 / {part}"
+    return text or "1"
+
+
+def tidy(made: str, new: str) -> str:
+    """A text without the parentheses around what was put into it, where they mean nothing."""
+    for inner in (new, new[1:-1] if new.startswith("(") and new.endswith(")") else new):
+        at = made.find(f"({inner})")
+        while at >= 0 and inner:
+            bare = made[:at] + inner + made[at + len(inner) + 2 :]
+            made, at = (bare, bare.find(f"({inner})")) if _alike(made, bare) else (made, -1)
+    return made
+
+
+def _alike(a: str, b: str) -> bool:
+    """Whether two texts are the same program."""
+    try:
+        return ast.dump(ast.parse(a)) == ast.dump(ast.parse(b))
+    except SyntaxError:
+        return False
+
+
 def with_operand(node: Node, i: int, new: str) -> str:
     """The user's expression with another text for one operand; empty if that cannot be written."""
     place = where(node)
@@ -77,7 +138,7 @@ def with_operand(node: Node, i: int, new: str) -> str:
     for fresh in (new, wrapped(new)):
         made = squeeze(text[:at] + fresh + text[at + len(old) :])
         if _parses(made) and (fresh == wrapped(new) or _whole(made, text, fresh)):
-            return made
+            return tidy(made, fresh)
     return ""
 
 
@@ -106,7 +167,9 @@ def corrected(node: Node, new: str) -> str:
     if wrapped(new) != new and not _stands_alone(before, after):
         new = wrapped(new)
     made = (before + new + after).strip().rstrip(",")
-    return made if _parses(made) or _parses("{" + made + "}") else new
+    if _parses(made):
+        return tidy(made, new)
+    return made if _parses("{" + made + "}") else new
 
 
 def _stands_alone(before: str, after: str) -> bool:

@@ -15,9 +15,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ...node import Node
-from . import mistakes_edits, mistakes_locals, mistakes_missing, mistakes_operands
+from . import (
+    mistakes_edits,
+    mistakes_locals,
+    mistakes_missing,
+    mistakes_operands,
+    mistakes_scalars,
+)
 from .decompose import single_use
-from .draws import Draw, draws
+from .draws import Draw, draw, draws
 from .mending import is_known
 from .mistakes_edits import Site
 from .mistakes_terms import absent, misplaced, say_path, terms
@@ -33,13 +39,19 @@ from .words import Words, line, listed
 _ELSEWHERE = 0.25
 #: ... and one of a single execution of several.
 _SINGLE = 0.15
+_DIFFERS = "first differs here"
 #: How many executions are also tried one by one.
 _FEW = 6
+#: By how much a change is doubted that mends nothing far from the user's own point.
+_NEAR_ONLY = 0.8
+#: ... and one that changes a value that is right.
+_SPOILS = 0.5
 _TABLES = (
     *mistakes_edits.TABLE,
     *mistakes_missing.TABLE,
     *mistakes_operands.TABLE,
     *mistakes_locals.TABLE,
+    *mistakes_scalars.TABLE,
 )
 _FOR_SINGLE = (mistakes_missing.missing_mask, mistakes_missing.missing_term)
 #: By how much more a change further away is doubted.
@@ -81,7 +93,7 @@ def explain(
     wrong = tuple(r.parameter for r in rows if not r.ok and r.parameter in observation.params)
     traced = tuple(n for n in wrong if isinstance(observation.grads.get(n), Node))
     ds = _telling(observation, traced)
-    trial = Trial(observation, ds, traced)
+    trial = Trial(observation, ds, traced, wide=_far(observation, wrong))
     speaker = Speaker(trial, Words(observation))
     lost = [n for n in wrong if n not in traced]
     if lost:
@@ -127,7 +139,7 @@ def _one_of_several(speaker: Speaker, suspect: Suspect | None) -> Explanation | 
         rest = frozenset(wrong) - {name}
         if not rest or trial.exhausted:
             return None
-        part = Trial(seen, trial.draws, (name,), rest)
+        part = Trial(seen, trial.draws, (name,), rest, trial.wide)
         part.spent = trial.spent
         found = _single(Speaker(part, speaker.words), suspect)
         trial.spent = part.spent
@@ -151,7 +163,8 @@ def _explained(trial: Trial, saying: Saying | None) -> Explanation | None:
     correction = saying.correction
     if saying.node is not None and correction and not is_known(correction, saying.node):
         correction = ""  # it needs names that are not known there
-    return Explanation(saying.text, saying.exact, correction, saying.node, saying.missing)
+    text = saying.text if saying.exact or _DIFFERS in saying.text else f"{_DIFFERS}: {saying.text}"
+    return Explanation(text, saying.exact, correction, saying.node, saying.missing)
 
 
 def _telling(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ...]:
@@ -163,6 +176,21 @@ def _telling(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ..
     own, others = found[0], found[1:]
     telling = [d for d in others if not any(same_in(observation, d, n) for n in wrong)]
     return (telling[0], own) if telling else found[:2]
+
+
+def _far(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ...]:
+    """Draws far from the user's own point, in which the right gradients stay right.
+
+    There other entries are masked, and other sides of a ``np.where`` are taken, so that what fits
+    by chance fits no more.
+    """
+    right = [n for n in observation.params if n not in wrong]
+    found = []
+    for seed, by in ((71, 1.5), (72, 0.6), (71, 0.6)):
+        d = draw(observation, seed, by)
+        if d is not None and all(same_in(observation, d, n) for n in right):
+            found.append(d)
+    return tuple(found)
 
 
 # --- the search -----------------------------------------------------------------------------------
@@ -185,15 +213,22 @@ def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying |
         away = bound - _TABLES[i][0]
         for edit in _cheaper(_TABLES[i][1](speaker, site), trial):
             if edit.cost + away < least and trial.accepts(edit):
-                cost = edit.cost + away + edit.doubt()
+                cost = edit.cost + away + edit.doubt() + _doubt(trial, edit)
                 if cost < least:
                     best, least = edit, cost
     if best is None:
         return None
     said: Saying = replace(best.say(), edit=best)
+    if not trial.holds(best):
+        said = replace(said, exact=False)
     executed = [n for n in trial.backward if key(n) == key(best.nodes[0])]
     some = len(executed) > len([n for n in best.nodes if key(n) == key(best.nodes[0])])
     return replace(said, correction="") if some and best.missing else said
+
+
+def _doubt(trial: Trial, edit: Edit) -> float:
+    """What speaks against any change: it holds only near here, or spoils what is right."""
+    return _NEAR_ONLY * (not trial.holds(edit)) + _SPOILS * trial.spoils(edit)
 
 
 def _cheaper(edits: Iterator[Edit], trial: Trial) -> Iterator[Edit]:

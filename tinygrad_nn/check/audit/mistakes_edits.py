@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -371,36 +370,6 @@ def _say_superfluous(speaker: Speaker, node: Node, i: int) -> Saying:
 # --- a wrong factor -------------------------------------------------------------------------------
 
 
-def factor(speaker: Speaker, site: Site) -> Iterator[Edit]:
-    """The value times a number: the one that makes the gradients right, if there is one."""
-    if not np.ndim(site[0].value) and speaker.trial.observation.loss in site:
-        return
-    c = fitted(speaker.trial, site, lambda n, j, env: perform(n, env.arguments(n)))
-    if c is None or abs(c - 1) < 1e-9 or c == 0:
-        return
-
-    def apply(n: Node, j: int, env: Env) -> Any:
-        return c * perform(n, env.arguments(n))
-
-    cost = 1.5 if _brought_in(speaker, site[0], c) else 1.9
-    yield Edit(site, apply, cost, lambda: _say_factor(speaker, site[0], c))
-
-
-def _brought_in(speaker: Speaker, node: Node, c: float) -> bool:
-    """Whether the factor comes in here: no argument is already off by it."""
-    value_of = speaker.trial.value
-    if node.function in (np.multiply, np.divide) and any(
-        p is None and not np.ndim(a) for p, a in zip(node.inputs, node.arguments, strict=True)
-    ):
-        return True  # it has a factor, which may be wrong
-    for parent in node.inputs:
-        if isinstance(parent, Node) and parent in speaker.trial.backward:
-            found = speaker.identify(np.asarray(value_of(parent)) * c, exact=True)
-            if found is not None:
-                return False
-    return speaker.identify(np.asarray(value_of(node)) * c, exact=True) is not None
-
-
 def fitted(trial: Trial, site: Site, term: Apply, base: Apply | None = None) -> float | None:
     """The number c for which ``base + c * term`` as the value makes the gradients right.
 
@@ -431,46 +400,6 @@ def fitted(trial: Trial, site: Site, term: Apply, base: Apply | None = None) -> 
     return nice(c) if np.isfinite(c) else None
 
 
-def _factor_text(c: float) -> str:
-    """A number as code that gives it exactly."""
-    near = Fraction(c).limit_denominator(4096)
-    if abs(float(near) - c) > 1e-12 * abs(c):
-        return repr(c)
-    if near.denominator == 1:
-        return str(near.numerator)
-    return repr(c) if len(repr(c)) < 6 else f"{near.numerator} / {near.denominator}"
-
-
-def _say_factor(speaker: Speaker, node: Node, c: float) -> Saying:
-    words, r = speaker.words, 1 / c
-    code = words.code(node)
-    texts = operands(node)
-    if node.function in (np.multiply, np.divide) and len(texts) == 2:
-        for i in (1, 0):
-            given = node.arguments[i]
-            if node.inputs[i] is not None or np.ndim(given) or (node.function, i) == (np.divide, 0):
-                continue
-            right = float(given) / c if node.function is np.divide else float(given) * c
-            name = words.count(right, node)
-            verb = "divides by" if node.function is np.divide else "multiplies by"
-            if name and node.function is np.divide:
-                size = "" if texts[i] == number(float(given)) else f" = {number(float(given))}"
-                text = f"`{code}` {verb} {texts[i]}{size} where {name} = {number(right)} belongs"
-                return Saying(text, corrected(node, with_operand(node, i, name)), node)
-    value = speaker.trial.value(node)
-    what = speaker.identify(np.asarray(value) * c)
-    means = ""
-    if what is not None and what[0] == "cotangent":
-        means = f" (d loss / d {words.of(what[1])})"
-    text = f"{speaker.said(node)}{means} {speaker.times(r)}"
-    name, divisor = words.name(node, node), words.count(r, node) if r > 2 else None
-    if name.isidentifier() and (node.function is setitem or "=" in code):
-        fixed = f"{name} /= {divisor}" if divisor else f"{name} *= {_factor_text(c)}"
-        return Saying(text, fixed, node, missing=True)
-    by = f"{wrapped(code)} / {divisor}" if divisor else f"{_factor_text(c)} * {wrapped(code)}"
-    return Saying(text, corrected(node, f"-{wrapped(code)}" if c == -1 else by), node)
-
-
 #: The entries of the table, each with the least that one of its changes costs.
 TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.0, other_function),
@@ -478,6 +407,5 @@ TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.0, other_axis),
     (1.1, superfluous),
     (1.1, other_constant),
-    (1.5, factor),
     (1.45, count_operand),
 )

@@ -153,7 +153,7 @@ def cotangent_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
 
                 def apply(n: Node, j: int, env: Env, i: int = i, x: Any = (group, pairing)) -> Any:
                     args = env.arguments(n)
-                    args[i] = env.trial.draws[env.number].cotangents[x[0][x[1][j]]]
+                    args[i] = env.trial.points[env.number].cotangents[x[0][x[1][j]]]
                     return perform(n, args)
 
                 def say(i: int = i, of: Node = group[0]) -> Saying:
@@ -180,7 +180,7 @@ def _contribution_operand(
 
             def apply(n: Node, j: int, env: Env, pairs: Any = pairs) -> Any:
                 args = env.arguments(n)
-                args[i] = sum(env.trial.draws[env.number].contributions[p] for p in pairs)
+                args[i] = sum(env.trial.points[env.number].contributions[p] for p in pairs)
                 return perform(n, args)
 
             def say(of: Node = consumer, name: str = name, pairs: Any = pairs) -> Saying:

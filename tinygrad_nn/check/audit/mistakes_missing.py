@@ -118,7 +118,7 @@ def missing_term(speaker: Speaker, site: Site) -> Iterator[Edit]:
 
             def part(n: Node, j: int, env: Env, use: Any = use, p: Any = pairing) -> Any:
                 consumers, i = use
-                return env.trial.draws[env.number].contributions[consumers[p[j]], i]
+                return env.trial.points[env.number].contributions[consumers[p[j]], i]
 
             if not fits(site, tuple(c.inputs[i] for c in consumers), pairing):
                 continue

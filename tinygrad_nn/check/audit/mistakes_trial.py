@@ -94,7 +94,8 @@ class Trial:
 
     Attributes:
         observation: of the run.
-        draws: the user's own point first.
+        draws: in which a change must make the gradients right.
+        wide: further away, so that masks and choices are others there; a mistake holds there, too.
         names: the parameters that have a gradient of the right kind to be compared.
         wrong: those of them whose gradient is wrong, and is to become right.
         optional: those whose gradient is wrong, and may stay so.
@@ -106,6 +107,8 @@ class Trial:
     draws: tuple[Draw, ...]
     wrong: tuple[str, ...]
     optional: frozenset[str] = frozenset()
+    wide: tuple[Draw, ...] = ()
+    points: tuple[Draw, ...] = ()
     names: tuple[str, ...] = ()
     program: tuple[Node, ...] = ()
     values: list[dict[Node, Any]] = field(default_factory=list)
@@ -125,20 +128,25 @@ class Trial:
         for node in self.program:
             for parent in {p for p in node.inputs if isinstance(p, Node)}:
                 self._users[parent].append(node)
+        self.draws = self._played(self.draws, True)
+        self.wide = self._played(self.wide, False)
+        self.points = (*self.draws, *self.wide)
+
+    def _played(self, given: tuple[Draw, ...], needed: bool) -> tuple[Draw, ...]:
+        """The draws in which the whole program can be computed; the first one, if it is needed."""
         kept: list[Draw] = []
-        for d in self.draws:
+        for d in given:
             values = dict(d.values)
             try:
                 with np.errstate(all="ignore"):
                     replay(self.program, values)
             except Exception:  # noqa: BLE001, RUF100 (dead code of the user's may not be replayable)
-                if not kept:
-                    values = {**{n: n.value for n in self.program}, **values}
-                else:
+                if kept or not needed:
                     continue
+                values = {**{n: n.value for n in self.program}, **values}
             kept.append(d)
             self.values.append(values)
-        self.draws = tuple(kept)
+        return tuple(kept)
 
     @functools.cached_property
     def backward(self) -> frozenset[Node]:
@@ -234,7 +242,7 @@ class Trial:
 
     def truth(self, name: str, draw: int) -> Any:
         """Autodiff's gradient."""
-        return self.draws[draw].gradient(self.observation, name)
+        return self.points[draw].gradient(self.observation, name)
 
     def agrees(self, name: str, gradient: Any, draw: int) -> bool:
         """Whether a gradient is autodiff's, but for rounding."""
@@ -245,15 +253,48 @@ class Trial:
         stages = self.stages(edit.nodes)
         if not {name for name, _ in stages}.issuperset(self.wrong):
             return False
+        return all(self._mends(edit, stages, draw) for draw in range(len(self.draws)))
+
+    def holds(self, edit: Edit) -> bool:
+        """Whether an accepted change does so far away as well."""
+        stages, near = self.stages(edit.nodes), len(self.draws)
+        return all(self._mends(edit, stages, near + i) for i in range(len(self.wide)))
+
+    def _mends(self, edit: Edit, stages: list[tuple[str, list[Node]]], draw: int) -> bool:
         rows = {node: j for j, node in enumerate(edit.nodes)}
-        for draw in range(len(self.draws)):
-            env = Env(self, draw)
-            for name, part in stages:
-                if not self.compute(env, part, rows, edit.apply):
-                    return False
-                if not self.agrees(name, env[self.observation.grads[name]], draw):
-                    return False
+        env = Env(self, draw)
+        for name, part in stages:
+            if not self.compute(env, part, rows, edit.apply):
+                return False
+            if not self.agrees(name, env[self.observation.grads[name]], draw):
+                return False
         return True
+
+    def spoils(self, edit: Edit) -> bool:
+        """Whether a change makes another of what is right already: ``dh`` that is d loss / d h."""
+        below = [n for n in self.below(edit.nodes) if n in self._settled and n not in edit.nodes]
+        if not below:
+            return False
+        env = self.run(edit.nodes, edit.apply, 0)
+        return env is None or any(not same(env[n], self.value(n)) for n in below)
+
+    @functools.cached_property
+    def _settled(self) -> frozenset[Node]:
+        """The values that are the derivative that they are named after."""
+        own = self.draws[0]
+        named: dict[str, list[Any]] = defaultdict(list)
+        for node, g in own.cotangents.items():
+            place = where(node)
+            if np.ndim(g) and place is not None and place.name:
+                named[place.name].append(g)
+        found = set()
+        for node in self.observation.backward:
+            place = where(node)
+            name = (place.name or "") if place is not None else ""
+            value = self.value(node)
+            if any(same(value, g) for g in named.get(name[1:], ()) if name[:1] == "d"):
+                found.add(node)
+        return frozenset(found)
 
     def also_right(self, edit: Edit) -> list[str]:
         """Those of the optional gradients that the change makes right as well."""

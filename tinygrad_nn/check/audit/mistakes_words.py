@@ -1,6 +1,6 @@
 """How a mistake is said: factors, counts, which derivative of the forward pass a value is.
 
-Imports: decompose, mistakes_forward, mistakes_trial, words; node.
+Imports: decompose, mistakes_forward, mistakes_trial, observe, scalars, words; node.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .mending import is_known, operands, wrapped
 from .mistakes_forward import Local, locals_of
 from .mistakes_trial import Edit, Trial, same
 from .observe import ancestors
+from .scalars import Scalar, Scalars
 from .words import Words, line, number
 
 _PRODUCTS = ("matmul", "dot", "outer", "inner", "tensordot", "einsum")
@@ -56,6 +57,11 @@ class Speaker:
 
     # --- factors ----------------------------------------------------------------------------------
 
+    @functools.cached_property
+    def scalars(self) -> Scalars:
+        """The numbers of the run."""
+        return Scalars(self.trial.observation, self.words)
+
     def times(self, r: float) -> str:
         """What it means that something is r times what it should be, as the end of a sentence."""
         r = nice(r)
@@ -68,22 +74,32 @@ class Speaker:
         near = Fraction(r).limit_denominator(4096)
         above, below = near.numerator, near.denominator
         exact = abs(float(near) - r) < 1e-9 * r
-        if exact and below == 1 and above > 2 and self.words.count(above):
-            name = self._count(above)
+        name = self._count(above)
+        if exact and below == 1 and above > 2 and name:
             told = f": it is not divided by {name}" if above == self.words.batch else ""
             return f"is {above} times what it should be, and {name} = {above}{told}"
-        if exact and above == 1 and below > 2 and self.words.count(below):
-            name = self._count(below)
+        name = self._count(below)
+        if exact and above == 1 and below > 2 and name:
             batch = below == self.words.batch
             told = f": it is divided by {name} once too often" if batch else ""
             return (
                 f"is {number(r)} times (1/{below} of) what it should be, and {name} = {below}{told}"
             )
-        if exact and above > 1 and below > 1 and self.words.count(above):
-            name = self._count(above)
-            return f"is {above}/{below} = {number(r)} times what it should be, and {name} = {above}"
         half = " (half)" if r == 0.5 else ""
         return f"is {number(r)} times{half} what it should be"
+
+    def lacking(self, r: float, scalar: Scalar, symbol: str) -> str:
+        """That something is r times what it should be, because a number is not applied."""
+        name = scalar.text
+        size = "" if name == number(scalar.value) else f", and {name} = {number(scalar.value)}"
+        verb = "divided" if symbol == "/" else "multiplied"
+        told = f"is {number(r)} times what it should be{size}: it is not {verb} by {name}"
+        node = scalar.node
+        if node is None or not line(node):
+            return told
+        own = {np.divide: "/", np.multiply: "*"}.get(node.function) == symbol
+        how = f"`{symbol} {name}` of {self.words.at(node)}, is not applied" if own else ""
+        return f"{told} ({how or f'as in {self.words.at(node)}'})"
 
     def counted(self, r: float) -> str:
         """The same of a term of a sum: as how often it is counted."""
@@ -95,18 +111,32 @@ class Speaker:
         if r < 0:
             return f"counts it {number(-r)} times, with the wrong sign"
         near = Fraction(r).limit_denominator(4096)
-        if near.numerator > 2 and near.denominator == 1 and self.words.count(near.numerator):
+        name = self._count(near.numerator)
+        if near.numerator > 2 and near.denominator == 1 and name:
             n, batch = near.numerator, near.numerator == self.words.batch
-            told = ": it is not divided by " + self._count(n) if batch else ""
-            return f"counts it {n} times, and {self._count(n)} = {n}{told}"
-        if near.numerator == 1 and near.denominator > 2 and self.words.count(near.denominator):
+            told = f": it is not divided by {name}" if batch else ""
+            return f"counts it {n} times, and {name} = {n}{told}"
+        name = self._count(near.denominator)
+        if near.numerator == 1 and near.denominator > 2 and name:
             n, batch = near.denominator, near.denominator == self.words.batch
-            told = ": it is divided by " + self._count(n) + ", and should not be" if batch else ""
-            return f"counts it {number(r)} times (1/{n}), and {self._count(n)} = {n}{told}"
+            told = f": it is divided by {name}, and should not be" if batch else ""
+            return f"counts it {number(r)} times (1/{n}), and {name} = {n}{told}"
         return f"counts it {number(r)} times" + (" (half)" if r == 0.5 else "")
 
     def _count(self, n: int) -> str:
-        return self.words.count(n) or str(n)
+        """What a count is called that the forward pass computes with; empty for any other."""
+        known = float(n) in self.scalars.forward or n == self.words.batch
+        return (self.words.count(n) or "") if known else ""
+
+    def is_right(self, value: Any) -> bool:
+        """Whether a value is the very derivative of the loss with respect to something named."""
+        own = self.trial.draws[0]
+        for node, g in own.cotangents.items():
+            if not np.ndim(g) or not _is(value, g, False):
+                continue
+            if node.function is None or self.words.is_whole(node):
+                return True
+        return False
 
     # --- values -----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...node import Node
-from ...rules.indexing import setitem
+from ...rules.indexing import getitem, setitem
 from .mending import assigned, is_known, operands, squeeze, wrapped
 from .observe import Observation, where
 
@@ -38,6 +38,7 @@ class Words:
         self._texts: dict[Node, Counter[tuple[Any, str]]] = defaultdict(Counter)
         self.counts: dict[int, list[str]] = defaultdict(list)
         self.batch = 0
+        self._last: dict[Any, Any] | None = None
         self._collect()
 
     def _collect(self) -> None:
@@ -75,6 +76,8 @@ class Words:
         shapes: dict[str, tuple[int, ...]] = {}
         for node, texts in self._texts.items():
             shapes |= {text: np.shape(node.value) for _, text in texts if text.isidentifier()}
+        for node in seen.nodes:
+            shapes |= _of_index(node)
         for name, leaf in (*seen.inputs.items(), *seen.params.items()):
             shapes[name] = np.shape(leaf.value)
         for file in dict.fromkeys(n.code.co_filename for n in seen.nodes if n.code is not None):
@@ -140,6 +143,12 @@ class Words:
         """A value as what something is the derivative of: its name, or the expression."""
         return wrapped(self.name(node))
 
+    def is_whole(self, node: Node) -> bool:
+        """Whether a value is that of its expression, and no step within ``np.mean``."""
+        if self._last is None:
+            self._last = {(id(n.code), n.offset): n.function for n in self.observation.nodes}
+        return self._last.get((id(node.code), node.offset)) is node.function
+
     # --- places -----------------------------------------------------------------------------------
 
     def code(self, node: Node) -> str:
@@ -178,17 +187,39 @@ def _counts(statement: ast.Assign, shapes: dict[str, tuple[int, ...]]) -> Iterab
                 if isinstance(name, ast.Name) and name.id != "_":
                     yield name.id, n
         case (
-            ast.Name(id=name),
+            ast.Name() | ast.Attribute() as target,
             ast.Subscript(
                 value=ast.Attribute(value=ast.Name(id=x), attr="shape"),
                 slice=ast.Constant(value=int(k)),
             ),
         ):
             if -len(shapes.get(x, ())) <= k < len(shapes.get(x, ())):
-                yield name, shapes[x][k]
-        case ast.Name(id=name), ast.Call(func=ast.Name(id="len"), args=[ast.Name(id=x)]):
+                yield ast.unparse(target), shapes[x][k]
+        case (
+            ast.Name() | ast.Attribute() as target,
+            ast.Call(func=ast.Name(id="len"), args=[ast.Name(id=x)]),
+        ):
             if shapes.get(x):
-                yield name, shapes[x][0]
+                yield ast.unparse(target), shapes[x][0]
+
+
+def _of_index(node: Node) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays by which a value is read or written: ``y`` in ``p[rows, y]``."""
+    place = where(node)
+    if node.function is not getitem or place is None or len(place.operands) != 2:
+        return {}
+    try:
+        tree = ast.parse(f"({place.operands[1]},)", mode="eval").body
+    except SyntaxError:
+        return {}
+    parts = tree.elts if isinstance(tree, ast.Tuple) else []
+    if len(parts) == 1 and isinstance(parts[0], ast.Tuple):
+        parts = parts[0].elts
+    given = node.arguments[1:]
+    if len(parts) != len(given):
+        return {}
+    pairs = zip(parts, given, strict=True)
+    return {p.id: np.shape(a) for p, a in pairs if isinstance(p, ast.Name) and np.ndim(a)}
 
 
 def number(x: float) -> str:
