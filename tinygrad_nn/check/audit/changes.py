@@ -123,6 +123,9 @@ class Possible:
                 for order in (executed, executed[::-1]):
                     yield from self._paired(step, [order[i] for i in where])
             elif len(executed) > 1:
+                for order in (executed, executed[::-1]) if len(executed) > n else ():
+                    for first in (0, len(executed) - n):  # one end of a loop needs no derivative
+                        yield from self._paired(step, [order[first + i] for i in where])
                 latest = self._latest(executed, step.nodes)
                 if latest is not None:
                     yield from self._paired(step, latest)
@@ -137,6 +140,8 @@ class Possible:
         found = []
         i = -1
         for node in nodes:
+            if node not in self.position:
+                return None
             while i + 1 < len(executed) and self.position[executed[i + 1]] < self.position[node]:
                 i += 1
             if i < 0:

@@ -49,8 +49,20 @@ def moved(x: Any, seed: int, by: float = _MOVE) -> Any:
     return np.asarray(value + step)[()]
 
 
-def draw(observation: Observation, seed: int | None = None, by: float = _MOVE) -> Draw | None:
-    """The run again at the user's own point (seed None), or beside it; None if it is not finite."""
+def draw(
+    observation: Observation,
+    seed: int | None = None,
+    by: float = _MOVE,
+    shake: tuple[int, float] | None = None,
+) -> Draw | None:
+    """The run again at the user's own point (seed None), or beside it; None if it is not finite.
+
+    Args:
+        observation: of the run.
+        seed: of the move.
+        by: how far, relative to each parameter's natural unit.
+        shake: a seed and a distance for another move, after the first.
+    """
     values: dict[Node, Any] = {}
     nodes = [*observation.forward, *observation.backward]
     parameters = {node: i for i, node in enumerate(observation.params.values())}
@@ -60,6 +72,8 @@ def draw(observation: Observation, seed: int | None = None, by: float = _MOVE) -
                 values[node] = moved(node.value, 1000 * seed + parameters[node], by)
             else:
                 values[node] = _in_float64(node.value)
+            if shake is not None and node in parameters:
+                values[node] = moved(values[node], 1000 * shake[0] + parameters[node], shake[1])
     part = set(nodes)
     order = [n for n in observation.nodes if n in part]
     with np.errstate(all="ignore"):

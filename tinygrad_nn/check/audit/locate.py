@@ -26,6 +26,7 @@ from .suspect import Label, Suspect
 
 #: Executions of a step up to which each may be mended in a way of its own.
 _FEW = 8
+_PRODUCTS = (np.multiply, np.matmul, np.dot, np.divide, np.einsum)
 _DERIVATIVES = ("cotangent", "contribution")
 
 
@@ -108,7 +109,9 @@ class _Search:
         self.wrong = frozenset(self.repairs.wrong)
         self.roots = self.repairs.roots
         self.position = self.repairs.position
-        self.executions = by_instruction(observation.backward)
+        self.blank = self._blank()
+        leaves = (n for n in self.blank if n not in self.position)
+        self.executions = by_instruction([*observation.backward, *leaves])
         first, truth = draws[0], self.repairs.truth[0]
         self.misshapen = [
             name
@@ -233,10 +236,29 @@ class _Search:
         seen: set[Node] = set()
         while stack:
             node = stack.pop()
-            if node in self.position and node not in seen and not self._is_settled(node):
+            known = node in self.position and not self._is_settled(node)
+            if (known or node in self.blank) and node not in seen:
                 seen.add(node)
                 stack.extend(p for p in node.inputs if isinstance(p, Node))
-        return sorted(seen, key=self.position.__getitem__)
+        for key in {instruction(n) for n in seen}:
+            for node in self.executions.get(key, ()):
+                label = self.labels.found.get(node)
+                if node in self.needed and label is not None and label.kind == "contribution":
+                    seen.add(node)  # a part, as where another execution is no derivative at all
+        return sorted(seen, key=lambda n: self.position.get(n, self.blank.get(n, 0.0)))
+
+    def _blank(self) -> dict[Node, float]:
+        """Arrays of zeros that are multiplied by something, each with its place in the order.
+
+        They stand for a derivative; other ones are there to be filled, or added to.
+        """
+        found: dict[Node, float] = {}
+        for node, users in self.repairs.users.items():
+            made = node.function in (None, np.zeros_like) and node.code is not None
+            if made and not np.any(node.value) and any(u.function in _PRODUCTS for u in users):
+                first = min(self.position[user] for user in users)
+                found[node] = self.position.get(node, first - 0.5)
+        return found
 
     def _as_steps(self, nodes: Iterable[Node]) -> list[Step]:
         """The nodes by the instruction that they execute, each with all its executions."""
@@ -334,7 +356,8 @@ class _Search:
     def _mends(self, step: Step) -> Iterator[Mend]:
         """The best repair of a step, if there is one."""
         roots = {self.roots[name] for name in self.wrong}
-        if not any(np.any(self.draws[0].values[n]) or n in roots for n in step.nodes):
+        telling = (n in roots or n in self.blank for n in step.nodes)
+        if not any(np.any(self.draws[0].values[n]) for n in step.nodes) and not any(telling):
             return  # np.zeros_like, to be filled
         reshaping = bool(self.repairs.touched(step.nodes) & set(self.misshapen))
         best = self._best(step, self.possible.of(step, reshaping))

@@ -9,8 +9,9 @@ Imports: observe, draws, suspect.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from .suspect import Label
 
 #: Relative difference of two values that are the same.
 _SAME = 1e-9
+#: Of so many uses of a value all sums are known; of up to so many those of uses in a row.
+_FEW, _MANY = 4, 10
 #: How many steps apart two nodes may be whose elementwise derivative is tried.
 _NEAR = 8
 
@@ -59,6 +62,11 @@ class Candidates:
         for (node, key), edges in _uses(first).items():
             edges.reverse()  # in the order of execution
             label = Label("contribution", node, use=edges[0], whole=not isinstance(key, Node))
+            self._add(label, [sum(d.contributions[edge] for edge in edges) for d in draws])
+        for node, parts in _sums(first):
+            edges = [edge for part in parts for edge in part]
+            others = tuple(part[0] for part in parts[1:])
+            label = Label("contribution", node, use=edges[0], others=others, whole=True)
             self._add(label, [sum(d.contributions[edge] for edge in edges) for d in draws])
         for node in (*nodes, *(n for n in observation.forward if n.function is None)):
             if getattr(first.values.get(node), "dtype", np.dtype(int)).kind == "f":
@@ -108,9 +116,39 @@ def _uses(draw: Draw) -> dict[tuple[Node, Any], list[tuple[Node, int]]]:
     return found
 
 
+def _sums(draw: Draw) -> Iterable[tuple[Node, Sequence[list[tuple[Node, int]]]]]:
+    """For each node that is used by three or more steps several of them, but not all.
+
+    So it is used by the steps of one function, or by all but the one that is added later.
+    """
+    uses: dict[Node, dict[Any, list[tuple[Node, int]]]] = defaultdict(lambda: defaultdict(list))
+    for consumer, i in draw.contributions:
+        uses[consumer.inputs[i]][instruction(consumer)].append((consumer, i))
+    for node, steps in uses.items():
+        parts = list(steps.values())[::-1]  # in the order of execution
+        k = len(parts)
+        if k > _MANY:
+            continue
+        if k <= _FEW:
+            for n in range(2, k):
+                yield from ((node, some) for some in combinations(parts, n))
+            continue
+        for start in range(k):
+            for end in range(start + 2, min(k, start + k - 1) + 1):
+                yield node, parts[start:end]
+        yield from ((node, parts[:i] + parts[i + 1 :]) for i in range(1, k - 1))
+
+
 def instruction(node: Node) -> Any:
-    """What the executions of one step of the user's program have in common."""
-    return (id(node.code), node.offset, node.function)
+    """What the executions of one step of the user's program have in common.
+
+    That is where it stands, not the offset of its instruction: an interpreter that has specialised
+    an instruction may report a later one, of the same place.
+    """
+    at = where(node)
+    if at is None or not at.expression:
+        return id(node.code), node.offset, node.function
+    return at.file, at.line, at.column, at.end_line, at.end_column, node.function
 
 
 def squeezed(value: Any) -> tuple[int, ...]:

@@ -65,6 +65,11 @@ class Repairs:
         self.truth = [
             {n: d.gradient(observation, n) for n in (*self.wrong, *self.right)} for d in draws
         ]
+        #: Of what was wrong a rest so small is nothing.
+        self.floors = {
+            n: 1e-12 * float(np.max(np.abs(draws[0].values.get(g, 0.0)), initial=0))
+            for n, g in self.roots.items()
+        }
         self.users: dict[Node, list[Node]] = {}
         for node in observation.backward:
             for parent in set(node.inputs):
@@ -157,11 +162,14 @@ class Repairs:
             found = self.gradients(i, scaled, (*touched, *self.right), only)
             if found is None:
                 return None
-            mended = {n for n in mended if same(found.get(n), self.truth[i][n])}
-            broken = any(n in found and not same(found[n], self.truth[i][n]) for n in self.right)
+            mended = {n for n in mended if self._same(found.get(n), i, n)}
+            broken = any(n in found and not self._same(found[n], i, n) for n in self.right)
             if broken or not mended:
                 return None
         return Outcome(frozenset(mended), factor)
+
+    def _same(self, value: Any, i: int, name: str) -> bool:
+        return same(value, self.truth[i][name], self.floors[name])
 
     def _fitted(
         self, change: Change, touched: set[str], only: frozenset[Node] | None
@@ -196,9 +204,9 @@ def _times(value: Any, factor: float) -> Any:
     return value if factor == 1.0 else value * factor
 
 
-def same(a: Any, b: Any) -> bool:
-    """Whether two gradients are the same, to rounding."""
+def same(a: Any, b: Any, floor: float = 0.0) -> bool:
+    """Whether two gradients are the same, to rounding, or to an absolute difference."""
     if a is None or np.shape(a) != np.shape(b):
         return False
-    bound = _SAME * max(float(np.max(np.abs(b), initial=0)), 1e-12)
+    bound = _SAME * float(np.max(np.abs(b), initial=0)) + floor
     return bool(np.all(np.abs(np.asarray(a) - b) <= bound))

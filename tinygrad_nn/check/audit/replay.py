@@ -102,12 +102,13 @@ def replay(nodes: Iterable[Node], values: dict[Node, Any]) -> dict[Node, Any]:
 
 
 def _computed(node: Node, values: dict[Node, Any]) -> Any:
+    """A node's value; all is float64, also what the program makes narrower."""
     value = compute(node, values)
-    if node.function is np.astype and getattr(value, "dtype", None) in (np.float32, np.float16):
-        source = node.inputs[0]
-        if isinstance(source, Node) and values[source].dtype == np.float64:
-            return np.asarray(values[source])[()]  # in this draw all is float64
-    return value
+    if getattr(value, "dtype", None) not in (np.float32, np.float16):
+        return value
+    source = values.get(node.inputs[0]) if node.function is np.astype else None
+    wide = getattr(source, "dtype", None) == np.float64
+    return np.asarray(source if wide else value, dtype=np.float64)[()]
 
 
 #: Functions of arrays alone, and what computes them on plain ones.

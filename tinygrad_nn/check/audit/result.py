@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+#: The verdict where a loss, or its gradient, is not finite.
+UNJUDGED = "cannot judge"
+
 
 @dataclass(frozen=True)
 class AuditRow:
@@ -15,7 +18,8 @@ class AuditRow:
         shape: of the parameter.
         ok: whether the hand-written gradient is right.
         verdict: in words: "right", "wrong", "wrong shape (10, 3), should be (3, 10): transposed",
-            "missing", "extra", "not finite".
+            "missing", "extra", "not finite", or "cannot judge" where there is no right gradient
+            to compare it with.
         error: the largest absolute difference from autodiff's gradient; None if there is none to
             take.
         relative: the largest relative one, |a - b| / (|a| + |b|).
@@ -36,6 +40,16 @@ class AuditRow:
     yours: float | None = None
     numeric: float | None = None
     note: str = ""
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict: the loss and its gradient are finite."""
+        return self.verdict != UNJUDGED
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the hand-written gradient is known to be wrong."""
+        return self.judged and not self.ok
 
 
 @dataclass(frozen=True)
@@ -104,8 +118,13 @@ class Audit:
 
     @property
     def ok(self) -> bool:
-        """Whether every gradient is right."""
+        """Whether every gradient is right; not where one cannot be judged."""
         return all(row.ok for row in self.rows)
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is an answer: a gradient is wrong, or all of them could be judged."""
+        return any(row.wrong for row in self.rows) or all(row.judged for row in self.rows)
 
     def __str__(self) -> str:
         from .report import text

@@ -5,6 +5,7 @@ Imports: observe.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...node import Node
@@ -22,6 +23,7 @@ class Label:
             "forward": the value of ``node`` itself.
         node: a node of the forward pass.
         use: for a contribution: the consumer and its argument number.
+        others: further uses, where it is the sum of what comes through several.
         of: for a local derivative: of what.
         whole: for a contribution: whether it comes through every execution of the consumer's step.
         factor: by which number it is multiplied.
@@ -35,6 +37,7 @@ class Label:
     whole: bool = False
     factor: float = 1.0
     transposed: bool = False
+    others: tuple[tuple[Node, int], ...] = ()
 
     @property
     def is_exact(self) -> bool:
@@ -51,12 +54,18 @@ class Label:
         else:
             text = f"d loss / d {name}"
         if self.use is not None:
-            place = where(self.use[0])
-            through = place.expression if place is not None else ""
-            text += f", the part through {through}" if through else ", one part of it"
+            places = [where(consumer) for consumer, _ in (self.use, *self.others)]
+            through = [p.expression if p is not None else "" for p in places]
+            text += f", the part through {listed(through)}" if all(through) else ", one part of it"
         if self.transposed:
             text = f"{text}, transposed"
         return text if self.is_exact else f"{self.factor:.6g} times {text}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as in a sentence: ``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from ..numeric import Point, directions
 from ..program import Array, unravel
 from ..report import relative_error
 from .draws import Draw, draw, moved
-from .observe import Observation, observe, plain_run
-from .result import AuditRow
+from .observe import Observation, ancestors, observe, plain_run, where
+from .result import UNJUDGED, AuditRow
 
 #: Relative to the largest entry: what rounding explains, by precision.
 _ROUNDING = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 2e-4, np.dtype(np.float16): 0.05}
@@ -30,6 +30,12 @@ _ROUNDING = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 2e-4, np.dtype(np
 _ALL = 400
 #: How small a move is that only gets off a kink.
 _HAIR = 1e-4
+#: A move by a few units in the last place: what changes by it is rounding.
+_LAST_PLACE = 1e-15
+#: How many times what such a move changes is still explained by rounding.
+_NOISE = 100.0
+#: By so much of itself the loss is changed by what no run can show, and no program means.
+_NOTHING = 1e-40
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,10 @@ def floor(observation: Observation, d: Draw, name: str) -> float:
 def rows(run: Run, observation: Observation, own: Draw, others: tuple[Draw, ...]) -> Any:
     """A verdict for each parameter, and notes."""
     notes = list(observation.notes)
-    measure = _Numeric(run, observation, notes)
+    unknown = _unbounded_loss(observation, own)
+    if unknown:
+        notes.append(unknown)
+    measure = _Numeric(run, observation, notes if not unknown else [])
     found = [
         _row(measure, observation, own, others, name)
         if name in observation.params
@@ -133,17 +142,28 @@ def _row(
 ) -> AuditRow:
     truth, given = own.gradient(observation, name), value_of(observation.grads[name])
     shape = np.shape(truth)
-    fault = _fault(given, truth, own, observation, name)
+    fault = _fault(given, truth)
     if fault:
         return AuditRow(name, shape, False, fault)
+    if _unbounded_loss(observation, own):
+        return AuditRow(name, shape, False, UNJUDGED)
+    if not np.isfinite(truth).all():
+        return AuditRow(name, shape, False, UNJUDGED, note=_unbounded(observation, own))
     yours = np.asarray(given, dtype=np.float64)
+    if not np.isfinite(yours).all():
+        return AuditRow(
+            name, shape, False, "not finite", note=_first_of_gradient(observation, name)
+        )
     slacks = slack(observation, name)
     lowest = np.finfo(np.float64).eps * 1e2 * floor(observation, own, name) * slacks / 1e-9
-    same = agree(truth, yours, slacks, lowest)
+    same = agree(truth, yours, slacks, lowest + nothing(observation, own, name))
     note = "" if observation.params[name] in own.cotangents else "the loss does not depend on it"
     excused = not same and _excused(observation, others, own, name)
     if excused:
         same, note = True, "at a kink, or what rounding leaves: a hair aside both are the same"
+    elif not same and _is_noise(observation, own, others, name):
+        same = excused = True
+        note = "the difference is what rounding leaves of numbers that cancel"
     difference = np.abs(truth - yours)
     relative = relative_error(truth, yours)
     worst = unravel(int(np.argmax(difference)), shape)
@@ -169,7 +189,7 @@ def _row(
     )
 
 
-def _fault(given: Any, truth: Any, own: Draw, observation: Observation, name: str) -> str:
+def _fault(given: Any, truth: Any) -> str:
     """What is wrong with a gradient before its numbers are looked at; empty if nothing."""
     if given is ABSENT or given is None:
         return "missing"
@@ -180,7 +200,7 @@ def _fault(given: Any, truth: Any, own: Draw, observation: Observation, name: st
     shape, right = value.shape, np.shape(truth)
     if shape != right:
         return f"wrong shape {shape}, should be {right}" + _as_what(value, truth)
-    return "" if np.isfinite(value).all() else "not finite"
+    return ""
 
 
 def _as_what(value: Array, truth: Any) -> str:
@@ -192,6 +212,67 @@ def _as_what(value: Array, truth: Any) -> str:
     if value.size == truth.size and agree(np.reshape(value, truth.shape), truth, 1e-4):
         return ": the numbers are right"
     return ""
+
+
+# --- what is not finite ---------------------------------------------------------------------------
+
+
+def _unbounded_loss(observation: Observation, own: Draw) -> str:
+    """What was not finite first where the loss is not; empty if it is finite."""
+    loss = observation.loss
+    if not np.isfinite(loss.value).all():
+        order = [n for n in observation.nodes if n in observation.forward]
+        text = f"the loss is {_what(loss.value)}"
+        return "; ".join(filter(None, (text, _first(observation, order))))
+    if not np.isfinite(own.values[loss]).all():
+        return f"the loss, computed in float64, is {_what(own.values[loss])}"
+    return ""
+
+
+def _unbounded(observation: Observation, own: Draw) -> str:
+    """Which derivative of the loss was not finite first."""
+    order = [n for n in observation.nodes if n in observation.forward]
+    for node in (*reversed(order), *observation.inputs.values(), *observation.params.values()):
+        g = own.cotangents.get(node)
+        if g is not None and not np.isfinite(g).all():
+            of = f"with respect to {observation.name_of(node)}{_line(node)}"
+            return f"the derivative of the loss {of} is {_what(g)}: there is none at this point"
+    return ""
+
+
+def _first_of_gradient(observation: Observation, name: str) -> str:
+    """What was not finite first on the way to a hand-written gradient."""
+    root = observation.grads[name]
+    needed = ancestors([root]) if isinstance(root, Node) else set()
+    return _first(observation, [n for n in observation.nodes if n in needed])
+
+
+def _first(observation: Observation, order: list[Node]) -> str:
+    """Of steps in the order of execution the first that made something not finite of finite."""
+    spoilt = [n for n in order if not _is_finite(n.value)]
+    for node in (*(n for n in spoilt if all(map(_is_finite, n.arguments))), *spoilt):
+        what = observation.name_of(node)
+        return f"{what}{_line(node)} is {_what(node.value)} first"
+    return ""
+
+
+def _line(node: Node) -> str:
+    place = where(node)
+    return f", line {place.line}," if place is not None and place.line else ""
+
+
+def _is_finite(x: Any) -> bool:
+    kind = getattr(x, "dtype", np.dtype(type(x)) if isinstance(x, (int, float)) else None)
+    return getattr(kind, "kind", "") not in ("f", "c") or bool(np.isfinite(x).all())
+
+
+def _what(x: Any) -> str:
+    """``nan``, ``inf`` or ``-inf``: the first that is found in an array."""
+    flat = np.ravel(x)
+    return str(float(flat[np.argmin(np.isfinite(flat))]))
+
+
+# --- kinks and rounding ---------------------------------------------------------------------------
 
 
 def _excused(observation: Observation, others: tuple[Draw, ...], own: Draw, name: str) -> bool:
@@ -207,10 +288,55 @@ def _excused(observation: Observation, others: tuple[Draw, ...], own: Draw, name
 def same_in(observation: Observation, d: Draw, name: str) -> bool:
     """Whether a hand-written gradient is right in a draw."""
     node = observation.grads[name]
-    value = d.values[node] if isinstance(node, Node) and node in d.values else value_of(node)
     truth = d.gradient(observation, name)
     lowest = np.finfo(np.float64).eps * 1e2 * floor(observation, d, name)
-    return agree(truth, value, _slack_of(d, node), lowest)
+    lowest += nothing(observation, d, name)
+    return agree(truth, _yours(observation, d, name), _slack_of(d, node), lowest)
+
+
+def _yours(observation: Observation, d: Draw, name: str) -> Any:
+    """A hand-written gradient in a draw."""
+    node = observation.grads[name]
+    return d.values[node] if isinstance(node, Node) and node in d.values else value_of(node)
+
+
+def nothing(observation: Observation, d: Draw, name: str) -> float:
+    """A gradient so small that moving the parameter by its own size changes nothing of the loss."""
+    loss = float(np.max(np.abs(d.values[observation.loss]), initial=0))
+    size = float(np.max(np.abs(d.values[observation.params[name]]), initial=0))
+    return _NOTHING * loss / size if size else 0.0
+
+
+def _is_noise(observation: Observation, own: Draw, others: tuple[Draw, ...], name: str) -> bool:
+    """Whether a difference is no larger than what moves by units in the last place make of it.
+
+    So it is where numbers cancel on the way, as in a saturated softmax. Beside the user's point it
+    must be as small, or right: at a kink the smallest move makes a large difference.
+    """
+    if len(others) < 2 or not isinstance(observation.grads[name], Node):
+        return False
+    if not _within_noise(observation, own, None, name):
+        return False
+    return all(
+        same_in(observation, d, name) or _within_noise(observation, d, seed, name)
+        for seed, d in enumerate(others, 1)
+    )
+
+
+def _within_noise(observation: Observation, d: Draw, seed: int | None, name: str) -> bool:
+    truth, yours = d.gradient(observation, name), _yours(observation, d, name)
+    gap, noise = np.abs(truth - yours), 0.0
+    for shake in (31, 32):
+        shaken = draw(observation, seed, shake=(shake, _LAST_PLACE))
+        if shaken is None:
+            return False
+        for old, new in (
+            (truth, shaken.gradient(observation, name)),
+            (yours, _yours(observation, shaken, name)),
+        ):
+            noise = max(noise, float(np.max(np.abs(new - old), initial=0)))
+    precision = slack(observation, name) / _ROUNDING[np.dtype(np.float64)]
+    return bool(np.all(gap <= _NOISE * noise * (precision if seed is None else 1.0)))
 
 
 def _slack_of(d: Draw, node: Any) -> float:

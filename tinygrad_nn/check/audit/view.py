@@ -87,6 +87,7 @@ _SENTENCES = {
     "not finite": ("the gradient of {} is not finite", "the gradients of {} are not finite"),
     "missing": ("the gradient of {} is missing", "the gradients of {} are missing"),
     "extra": ("there is no parameter {}", "there are no parameters {}"),
+    "cannot judge": ("the gradient of {} cannot be judged", "the gradients of {} cannot be judged"),
     "right": ("{} is right", "{} are right"),
 }
 

@@ -60,8 +60,10 @@ def _done(asked: dict[str, Any]) -> dict[str, Any]:
         found = audit(homework.function, *homework.args, **homework.kwargs)
         notes = (*found.notes, f"inputs: {homework.inputs}")
         found = dataclasses.replace(found, name=homework.name, notes=notes)
+        unknown = next((row.note for row in found.rows if not row.judged and row.note), notes[0])
         return {
-            "status": SOUND if found.ok else WRONG,
+            "status": SOUND if found.ok else WRONG if found.judged else FAILED,
+            "reason": "" if found.judged else f"its gradients cannot be judged: {unknown}",
             "report": text(found, width=asked["width"], colour=asked["colour"]),
             "page": page(found) if asked["page"] else "",
         }
