@@ -1,17 +1,12 @@
-"""The audit's tests: what fails in the search for a reason fails the test."""
-
-import os
+"""What the tests of the audit share."""
 
 import pytest
 
+from tests.audit.zoo import FAULTS, SOUND
+from tests.audit.zoo.score import score_all
 
-@pytest.fixture(autouse=True, scope="session")
-def strict():
-    """Errors that a user is only told of are raised, also in the processes of the command."""
-    before = os.environ.get("TINYGRAD_NN_STRICT")
-    os.environ["TINYGRAD_NN_STRICT"] = "1"
-    yield
-    if before is None:
-        del os.environ["TINYGRAD_NN_STRICT"]
-    else:
-        os.environ["TINYGRAD_NN_STRICT"] = before
+
+@pytest.fixture(scope="session")
+def zoo_scores():
+    """The scores of the whole zoo, the faults and then the sound programs: audited once."""
+    return score_all((*FAULTS, *SOUND))

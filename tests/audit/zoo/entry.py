@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import net as programs
-from .net import NETS, Case, Sizes
+from .first.nets import NETS as FIRST
+from .net import Case, Sizes
+from .second.nets import NETS as SECOND
 from .source import Edit, Place, apply, find
 
+NETS = {**FIRST, **SECOND}
 REG = 0.07
 
 
@@ -33,7 +36,8 @@ class Fault:
             words of their own (case and white space do not count; `*` at the end: any ending).
         at: the lines that may be named as the culprit; those that the change made, if not given.
         base: sound changes made before.
-        sizes, reg: of the data.
+        sizes: of the data, if not those of the net.
+        reg: how strong the penalty is.
     """
 
     name: str
@@ -44,8 +48,13 @@ class Fault:
     facts: tuple[tuple[Any, ...], ...]
     at: tuple[str, ...] = ()
     base: tuple[Edit, ...] = ()
-    sizes: Sizes = field(default_factory=Sizes)
+    sizes: Sizes | None = None
     reg: float = REG
+
+    @property
+    def half(self):
+        """Of which half of the zoo it is: "first" or "second"."""
+        return _half(self.net)
 
     def sound_files(self):
         """The program without the fault."""
@@ -79,7 +88,8 @@ class Sound:
         edits: changes of its text that keep it right.
         change: changes the data of a `Case` in place.
         smooth: whether the loss has a derivative at these data; else at those close to them.
-        sizes, reg: of the data.
+        sizes: of the data, if not those of the net.
+        reg: how strong the penalty is.
     """
 
     name: str
@@ -87,8 +97,13 @@ class Sound:
     edits: tuple[Edit, ...] = ()
     change: Callable[[Case], None] | None = None
     smooth: bool = True
-    sizes: Sizes = field(default_factory=Sizes)
+    sizes: Sizes | None = None
     reg: float = REG
+
+    @property
+    def half(self):
+        """Of which half of the zoo it is: "first" or "second"."""
+        return _half(self.net)
 
     def files(self):
         """The program: the text of each file, by name."""
@@ -96,14 +111,14 @@ class Sound:
 
     def case(self, folder):
         """The program, imported from a file written into `folder`, with its data."""
-        case = self.plain_case(folder)
+        case = _case(folder, self, self.files())
         if self.change:
             self.change(case)
         return case
 
-    def plain_case(self, folder):
-        """The program with data that are not awkward."""
-        return _case(folder, self, self.files())
+
+def _half(net):
+    return "first" if net in FIRST else "second"
 
 
 def _edited(net, edits):
@@ -115,7 +130,8 @@ def _edited(net, edits):
 
 def _case(folder, entry, files):
     net = NETS[entry.net]
-    return programs.case(net, programs.load(folder, files, net.entry), entry.sizes, entry.reg)
+    program = programs.load(folder, files, net.entry)
+    return programs.case(net, program, entry.sizes or net.sizes, entry.reg)
 
 
 @dataclass(frozen=True)
@@ -190,7 +206,7 @@ def _says(group, culprit, files):
 
 
 def _plain(text):
-    return " ".join(text.lower().split())
+    return " ".join(text.lower().replace("`", "").split())
 
 
 def _pattern(fact, files):

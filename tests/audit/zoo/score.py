@@ -1,13 +1,23 @@
 """Audit the whole zoo and count: faults found, lines named, reasons given, false alarms."""
 
 import copy
+import multiprocessing
+import os
+import tempfile
+import warnings
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 import tinygrad_nn as tg
 
-from .entry import judge
+from . import FAULTS, SOUND
+from .entry import Fault, judge
+
+_ENTRIES = (*FAULTS, *SOUND)
+_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -29,8 +39,14 @@ class Score:
 
 def audited(case):
     """Audit a case; overflow and division by zero in faulty code are not this file's concern."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
         return tg.audit(case.function, *case.args)
+
+
+def score(entry, folder):
+    """Audit a fault or a sound program, written into `folder`."""
+    return (score_fault if isinstance(entry, Fault) else score_sound)(entry, folder)
 
 
 def score_fault(fault, folder):
@@ -46,7 +62,7 @@ def score_fault(fault, folder):
 def score_sound(sound, folder):
     """Audit a sound program. An error counts as a false alarm."""
     case = sound.case(folder)
-    before = copy.deepcopy((case.params, case.X, case.y))
+    before = copy.deepcopy((case.params, case.X, *case.others))
     held = dict(case.params)
     try:
         audit = audited(case)
@@ -58,7 +74,7 @@ def score_sound(sound, folder):
         bad.append(f"{place} {audit.culprit.explanation}")
     if any(case.params.get(name) is not value for name, value in held.items()):
         bad.append("the dict of parameters was not put back as it was")
-    if not _same(before, (case.params, case.X, case.y)):
+    if not _same(before, (case.params, case.X, *case.others)):
         bad.append("the arguments were changed")
     return Score(sound, None, bool(bad), f"{sound.name}: {'; '.join(bad)}" if bad else "")
 
@@ -68,6 +84,63 @@ def _same(before, after):
     return before[0].keys() == after[0].keys() and all(
         type(a) is type(b) and np.array_equal(a, b) for a, b in pairs
     )
+
+
+def score_all(entries, processes=None):
+    """The scores of entries of the zoo, in the same order, by several processes if that is quicker.
+
+    An audit is independent of all others, so the scores do not depend on the number of processes
+    (two, if the machine has them).
+    """
+    processes = min(2, _processors()) if processes is None else processes
+    if processes > 1 and len(entries) > 1:
+        try:
+            return _score_by_processes(entries, processes)
+        except (BrokenExecutor, OSError, NotImplementedError):
+            pass  # processes are not to be had here
+    with tempfile.TemporaryDirectory() as folder:
+        return [score(entry, folder) for entry in entries]
+
+
+def _processors():
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # on other systems than Linux
+        return os.cpu_count() or 1
+
+
+def _score_by_processes(entries, processes):
+    # An entry may hold lambdas, which do not travel: each process looks it up in its own zoo.
+    numbers = [_ENTRIES.index(entry) for entry in entries]
+    spawn = multiprocessing.get_context("spawn")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _one_thread_each(),
+        ProcessPoolExecutor(processes, mp_context=spawn) as pool,
+    ):
+        found = pool.map(_score_number, numbers, [folder] * len(numbers), chunksize=4)
+        return [Score(entry, *came) for entry, came in zip(entries, found)]
+
+
+def _score_number(number, folder):
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        came = score(_ENTRIES[number], own)
+    return came.verdict, came.alarm, came.problem
+
+
+@contextmanager
+def _one_thread_each():
+    """New processes inherit the environment; linear algebra on several threads would disturb."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def share(scores, aspect):

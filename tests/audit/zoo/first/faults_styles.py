@@ -1,7 +1,7 @@
 """Faults in two-layer nets of less usual style: samples in columns, and one sample at a time."""
 
-from .entry import Fault, Line
-from .facts import (
+from ..entry import Fault, Line
+from ..facts import (
     AXIS,
     COUNT,
     DIVIDED,
@@ -13,7 +13,7 @@ from .facts import (
     SIGN,
     TRANSPOSE,
 )
-from .net import Sizes
+from ..net import Sizes
 
 _TANH = ("tanh", "np.tanh", Line("A1 = np.tanh(Z1)"))
 _DZ1 = "dZ1 = np.dot(W2.T, dZ2) * (1 - np.power(A1, 2))"

@@ -1,7 +1,7 @@
 """Faults in a small convolutional net of plain loops."""
 
-from .entry import Fault, Line
-from .facts import HALF, MASK, ONE_HOT, OVERWRITTEN
+from ..entry import Fault, Line
+from ..facts import HALF, MASK, ONE_HOT, OVERWRITTEN
 
 _MAX = (*MASK, "max", "np.max", Line("pooled = np.max(relu, axis=(2, 3))"))
 _WINDOW = ("window", "x[n", Line("out[n, f, i, j] = np.sum(window * w[f]) + b[f]"))

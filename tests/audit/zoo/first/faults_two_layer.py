@@ -1,7 +1,7 @@
 """Faults in the two-layer nets of the case study and of the toy model."""
 
-from .entry import Fault, Line
-from .facts import (
+from ..entry import Fault, Line
+from ..facts import (
     ABSENT,
     AXIS,
     COUNT,
@@ -16,7 +16,7 @@ from .facts import (
     TRANSPOSE,
     TWICE,
 )
-from .net import Sizes
+from ..net import Sizes
 
 _PENALTIES = Line("reg_loss = 0.5 * reg * np.sum(W * W)")
 _L2 = ("reg * W", "np.sum(W * W)", _PENALTIES)

@@ -1,8 +1,8 @@
 """Faults in deeper and less usual nets: four layers, regression, batch norm, maxout."""
 
-from .entry import Fault, Line
-from .facts import COUNT, DIVIDED, HALF, MASK, MEAN, SIGN, SUM, TRANSPOSE, TWICE
-from .net import Sizes
+from ..entry import Fault, Line
+from ..facts import COUNT, DIVIDED, HALF, MASK, MEAN, SIGN, SUM, TRANSPOSE, TWICE
+from ..net import Sizes
 
 _SIGMOID = ("sigmoid", "1 - a2", "a2 * (1 - a2)", Line("return 1 / (1 + np.exp(-z))"))
 _TANH = ("tanh", "np.tanh", Line("a1 = np.tanh(z1)"))

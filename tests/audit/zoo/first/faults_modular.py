@@ -1,7 +1,7 @@
 """Faults in nets whose backward pass is walked in a loop: modular layers, lists, steps in time."""
 
-from .entry import Fault, Line
-from .facts import (
+from ..entry import Fault, Line
+from ..facts import (
     ABSENT,
     COUNT,
     DIVIDED,
@@ -16,7 +16,7 @@ from .facts import (
     TRANSPOSE,
     TWICE,
 )
-from .source import Edit
+from ..source import Edit
 
 _RELU = (*MASK, "x > 0", Line("out = np.maximum(0, x)"))
 _L2 = ("reg", "regulari*", "penalty", Line("loss += 0.5 * reg"))

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .entry import Sound
-from .net import NETS, Sizes
-from .source import Edit
+from ..entry import Sound
+from ..net import Sizes
+from ..source import Edit
+from .nets import NETS
 
 #: Every program as it stands.
 PLAIN = tuple(Sound(name, name) for name in NETS)
@@ -325,9 +326,7 @@ def _same_class(case):
 
 
 def _single(case):
-    case.X = case.X.astype(np.float32)
-    for name, value in case.params.items():
-        case.params[name] = value.astype(np.float32)
+    case.convert(np.float32)
 
 
 def _single_by_columns(case):

@@ -1,7 +1,7 @@
 """Faults in nets of one layer: softmax, SVM, logistic regression."""
 
-from .entry import Fault, Line
-from .facts import (
+from ..entry import Fault, Line
+from ..facts import (
     AXIS,
     COUNT,
     DIVIDED,
@@ -16,7 +16,7 @@ from .facts import (
     TRANSPOSE,
     TWICE,
 )
-from .net import Sizes
+from ..net import Sizes
 
 _L2 = ("reg * W", "np.sum(W * W)", "reg_loss", Line("reg_loss = 0.5 * reg"))
 _SUBTRACTED = "dscores[range(num_examples), y] -= 1"
