@@ -21,6 +21,8 @@ from . import (
     mistakes_missing,
     mistakes_operands,
     mistakes_scalars,
+    mistakes_unused,
+    mistakes_writing,
 )
 from .decompose import single_use
 from .draws import Draw, draw, draws
@@ -46,12 +48,16 @@ _FEW = 6
 _NEAR_ONLY = 0.8
 #: ... and one that changes a value that is right.
 _SPOILS = 0.5
+#: ... and one within a function that is given values of the forward pass only, such as a sigmoid.
+_HELPER = 0.4
 _TABLES = (
     *mistakes_edits.TABLE,
     *mistakes_missing.TABLE,
     *mistakes_operands.TABLE,
     *mistakes_locals.TABLE,
     *mistakes_scalars.TABLE,
+    *mistakes_writing.TABLE,
+    *mistakes_unused.TABLE,
 )
 _FOR_SINGLE = (mistakes_missing.missing_mask, mistakes_missing.missing_term)
 #: By how much more a change further away is doubted.
@@ -228,7 +234,9 @@ def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying |
 
 def _doubt(trial: Trial, edit: Edit) -> float:
     """What speaks against any change: it holds only near here, or spoils what is right."""
-    return _NEAR_ONLY * (not trial.holds(edit)) + _SPOILS * trial.spoils(edit)
+    near, spoils = not trial.holds(edit), trial.spoils(edit)
+    helper = not edit.called and trial.caller(edit.nodes[0]) is not None
+    return _NEAR_ONLY * near + _SPOILS * spoils + _HELPER * helper
 
 
 def _cheaper(edits: Iterator[Edit], trial: Trial) -> Iterator[Edit]:

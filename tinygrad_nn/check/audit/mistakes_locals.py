@@ -14,13 +14,13 @@ import numpy as np
 
 from ...node import Node
 from ...rules.indexing import getitem, setitem
-from .mending import corrected, operands, with_operand, wrapped
+from .mending import corrected, operands, product, with_operand, wrapped
 from .mistakes_edits import Site
 from .mistakes_forward import fits, locals_of, pairings
 from .mistakes_operands import PRODUCTS, Source, groups, is_value, may_stand, replacing, sources
 from .mistakes_trial import Edit, Env, perform, sites
 from .mistakes_words import Saying, Speaker, ratio
-from .observe import where
+from .observe import ancestors, where
 from .words import line
 
 # --- a derivative in its place --------------------------------------------------------------------
@@ -224,16 +224,17 @@ def missing_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
         shape = np.shape(node.value if i < 0 else node.inputs[i].value)
         if not shape:
             continue
-        for source in sources(trial):
+        for source in sources(trial, speaker.words):
             first = source.nodes[0]
             if not np.ndim(first.value) or (first not in seen.forward and first.function):
                 continue
-            if np.shape(first.value) != shape and np.shape(first.value) != shape[1:]:
+            columns = np.shape(first.value) == shape[:1] and len(shape) == 2 and shape[0] != shape[1]
+            if not columns and np.shape(first.value) not in (shape, shape[1:], (*shape[:-1], 1)):
                 continue
             for pairing in pairings(trial, site, source.nodes):
                 new = tuple(source.nodes[k] for k in pairing)
                 if not any(n in below for n in new):
-                    yield from _times_value(speaker, site, i, new, source)
+                    yield from _times_value(speaker, site, i, new, source, columns)
 
 
 def aliased(speaker: Speaker, site: Site) -> Iterator[Edit]:
@@ -279,28 +280,44 @@ def _same_line(node: Node, name: str, alias: str) -> str:
     return ""
 
 
-def _times_value(speaker: Speaker, site: Site, i: int, new: Site, source: Source) -> Iterator[Edit]:
+def _times_value(
+    speaker: Speaker, site: Site, i: int, new: Site, source: Source, columns: bool
+) -> Iterator[Edit]:
     for f, verb in ((np.multiply, "multiplied"), (np.divide, "divided")):
+        used = [
+            n for n in speaker.trial.observation.nodes
+            if n in speaker.trial.observation.forward and n.function is f and new[0] in n.inputs
+            and not _moves(speaker, new[0])
+        ]  # fmt: skip
 
         def apply(n: Node, j: int, env: Env, f: Any = f) -> Any:
             args = env.arguments(n)
+            by = env[new[j]][:, None] if columns else env[new[j]]
             if i < 0:
-                return f(perform(n, args), env[new[j]])
-            args[i] = f(args[i], env[new[j]])
+                return f(perform(n, args), by)
+            args[i] = f(args[i], by)
             return perform(n, args)
 
         def say(f: Any = f, verb: str = verb) -> Saying:
             words, node = speaker.words, site[0]
             text = source.text(speaker, node)
             old = words.used(node, i) if i >= 0 else words.code(node)
-            symbol = "*" if f is np.multiply else "/"
-            new_text = f"{wrapped(old)} {symbol} {wrapped(text)}"
+            by = f"{wrapped(text)}[:, None]" if columns else text
+            new_text = product(old, "*" if f is np.multiply else "/", by)
             fixed = with_operand(node, i, new_text) if i >= 0 else new_text
-            made = speaker.words.at(new[0]) if new[0].function else ""
+            made = words.at(new[0]) if new[0].function else ""
             told = f"`{old}` is not {verb} by {text}" + (f" ({made})" if made else "")
-            return Saying(told, "" if "=" in old else corrected(node, fixed), node, missing=i < 0)
+            if used:
+                told += f", as {words.at(used[0])}, is"
+            return Saying(told, "" if "=" in old else corrected(node, fixed), node)
 
-        yield Edit(site, apply, 2.0, say, missing=i < 0)
+        yield Edit(site, apply, (1.5 if used and i < 0 else 2.0), say, missing=i < 0)
+
+
+def _moves(speaker: Speaker, node: Node) -> bool:
+    """Whether a value depends on a parameter."""
+    params = set(speaker.trial.observation.params.values())
+    return bool(ancestors([node]) & params)
 
 
 def turned_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
@@ -347,6 +364,6 @@ TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.2, turned_value),
     (1.5, chain),
     (1.05, local_operand),
-    (2.0, missing_value),
+    (1.5, missing_value),
     (2.2, cotangent_operand),
 )

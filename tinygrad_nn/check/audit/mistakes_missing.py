@@ -39,7 +39,11 @@ def missing_mask(speaker: Speaker, site: Site) -> Iterator[Edit]:
             def say(local: Local = local) -> Saying:
                 return _say_mask(speaker, site[0], local)
 
-            yield Edit(site, apply, 1.4 + 0.02 * len(local.regions[0]), say, missing=True)
+            def doubt() -> float:
+                return 0.1 * speaker.is_right(np.asarray(speaker.trial.value(site[0])))
+
+            cost = 1.4 + 0.02 * len(local.regions[0])
+            yield Edit(site, apply, cost, say, missing=True, doubt=doubt)
 
 
 def _say_mask(speaker: Speaker, node: Node, local: Local) -> Saying:

@@ -5,6 +5,7 @@ Imports: mistakes_edits, mistakes_forward, mistakes_trial, mistakes_words, words
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from .mistakes_forward import pairings, picks
 from .mistakes_trial import Apply, Edit, Env, Trial, perform, sites
 from .mistakes_words import Saying, Speaker
 from .observe import where
-from .words import line
+from .words import Words, line
 
 PRODUCTS = (np.matmul, np.dot, np.outer)
 
@@ -49,14 +50,14 @@ class Source:
 # --- another value --------------------------------------------------------------------------------
 
 
-def sources(trial: Trial) -> list[Source]:
+def sources(trial: Trial, words: Words) -> list[Source]:
     """All values of the program by expression, and all arguments of forward operations."""
     found = trial.__dict__.get("_sources")
     if found is None:
         seen = trial.observation
         leaves = [*seen.params.values(), *seen.inputs.values()]
         found = [Source((leaf,)) for leaf in leaves]
-        found += [Source(site) for site in sites(seen.nodes)]
+        found += [Source(site) for site in sites(seen.nodes) if words.is_whole(site[0])]
         known = {source.nodes for source in found}
         for site in sites(n for n in seen.nodes if n in seen.forward):
             for i in range(len(site[0].inputs)):
@@ -142,7 +143,9 @@ def other_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
         if node.function in (getitem, setitem) and i > 1:
             continue
         every = list(groups(speaker, site, i))
-        for source in sources(trial):
+        for source in sources(trial, speaker.words):
+            if node.function is getitem and source.nodes[0].function is getitem:
+                continue  # a part of a part: it is the index that may be another one
             first = np.shape(source.nodes[0].value)
             for turned in (False, True) if len(first) == 2 else (False,):
                 fit = may_stand(node, i, shape, first[::-1] if turned else first)
@@ -210,7 +213,59 @@ def _swaps(speaker: Speaker, group: Group, i: int, source: Source, turned: bool)
             cost = 1.4 + 0.1 * turned + 0.05 * (source.used is not None) + 0.4 * is_constant
             cost += 0.1 * (not named.replace(".", "").replace("_", "").isalnum()) - 0.1 * negated
             cost += 0.5 * _too_late(speaker, site[0], i, new[0])
-            yield Edit(group.nodes, apply, cost, say, doubt=doubt)
+            called = call_of(speaker, site[0], i) is not None
+            yield Edit(group.nodes, apply, cost, say, doubt=doubt, called=called)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a helper, as an operand of an operation.
+
+    Attributes:
+        node: the operation.
+        argument: which operand the call is.
+        text: the call.
+        given: the text of the argument in question.
+    """
+
+    node: Node
+    argument: int
+    text: str
+    given: str
+
+    def with_argument(self, new: str) -> str:
+        """The line with another argument of the call; empty if it cannot be written."""
+        fresh = self.text.replace(f"({self.given}", f"({new}", 1)
+        fresh = fresh if fresh != self.text else self.text.replace(f" {self.given}", f" {new}", 1)
+        if fresh == self.text:
+            return ""
+        return corrected(self.node, with_operand(self.node, self.argument, fresh))
+
+
+def call_of(speaker: Speaker, node: Node, i: int) -> Call | None:
+    """The call whose argument an operation in a helper uses; None if it is in no helper."""
+    code, texts = node.code, operands(node)
+    if code is None or i >= len(texts) or texts[i] not in code.co_varnames[: code.co_argcount]:
+        return None
+    user = speaker.trial.caller(node)
+    if user is None:
+        return None
+    position = code.co_varnames.index(texts[i])
+    for k, text in enumerate(operands(user)):
+        try:
+            tree = ast.parse(text, mode="eval").body
+        except SyntaxError:
+            continue
+        if not isinstance(tree, ast.Call):
+            continue
+        called = getattr(tree.func, "id", None) or getattr(tree.func, "attr", None)
+        if called == code.co_name and isinstance(tree.func, ast.Attribute):
+            first = "self" in code.co_varnames[:1]
+            position -= first
+        if called == code.co_name and 0 <= position < len(tree.args):
+            given = ast.get_source_segment(text, tree.args[position]) or ""
+            return Call(user, k, text, given)
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,6 +289,9 @@ def _say_swap(speaker: Speaker, swap: Swap) -> Saying:
     if swap.turned:
         to = to[:-2] if to.endswith(".T") else f"{wrapped(to)}.T"
     to = f"-{wrapped(to)}" if swap.negated else to
+    call = call_of(speaker, node, i)
+    if call is not None:
+        return _say_call(speaker, swap, call)
     values = trial.values[0]
     before = values.get(old, old.value) if old is not None else node.arguments[i]
     after = values.get(new, new.value)
@@ -259,6 +317,15 @@ def _say_swap(speaker: Speaker, swap: Swap) -> Saying:
         text += f": {between}"
     meaning = speaker.meaning(swap.group.nodes, swap.apply)
     return Saying(text + (f" ({meaning})" if meaning else ""), correction, node)
+
+
+def _say_call(speaker: Speaker, swap: Swap, call: Call) -> Saying:
+    """The words for a helper that is given the wrong value."""
+    to = speaker.words.name(swap.new, call.node)
+    to = f"{wrapped(to)}.T" if swap.turned else to
+    text = f"`{call.text}` is of {call.given}, and should be of {to}"
+    meaning = speaker.meaning(swap.group.nodes, swap.apply)
+    return Saying(text + (f" ({meaning})" if meaning else ""), call.with_argument(to), call.node)
 
 
 def _too_late(speaker: Speaker, node: Node, i: int, new: Node) -> bool:

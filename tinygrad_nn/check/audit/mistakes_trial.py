@@ -78,6 +78,7 @@ class Edit:
         say: its words, made only if it is the one.
         missing: whether it is a step after the operation, rather than another operation.
         doubt: what is added to the cost if it does work; asked only then.
+        called: whether it is one of how the function is called that the operation is in.
     """
 
     nodes: tuple[Node, ...]
@@ -86,6 +87,7 @@ class Edit:
     say: Callable[[], Any]
     missing: bool = False
     doubt: Callable[[], float] = lambda: 0.0
+    called: bool = False
 
 
 @dataclass
@@ -269,6 +271,25 @@ class Trial:
             if not self.agrees(name, env[self.observation.grads[name]], draw):
                 return False
         return True
+
+    def caller(self, node: Node) -> Node | None:
+        """The operation that uses what a helper makes of forward values: ``sigmoid(h)``.
+
+        None if the node is in no such helper: it uses a derivative, or its code uses its value.
+        """
+        code, current = node.code, node
+        above = ancestors([node])
+        if any(n.code is not code and n in self.backward for n in above):
+            return None
+        for _ in range(50):
+            users = self.users(current)
+            outside = [n for n in users if n.code is not code]
+            if outside:
+                return outside[0]
+            if not users:
+                return None
+            current = users[0]
+        return None
 
     def spoils(self, edit: Edit) -> bool:
         """Whether a change makes another of what is right already: ``dh`` that is d loss / d h."""

@@ -17,7 +17,7 @@ from .decompose import nice
 from .mending import is_known, operands, wrapped
 from .mistakes_forward import Local, locals_of
 from .mistakes_trial import Edit, Trial, same
-from .observe import ancestors
+from .observe import ancestors, where
 from .scalars import Scalar, Scalars
 from .words import Words, line, number
 
@@ -134,7 +134,9 @@ class Speaker:
         for node, g in own.cotangents.items():
             if not np.ndim(g) or not _is(value, g, False):
                 continue
-            if node.function is None or self.words.is_whole(node):
+            place = where(node)
+            named = place is not None and place.name and self.words.is_whole(node)
+            if node.function is None or named:
                 return True
         return False
 
@@ -313,7 +315,7 @@ class Speaker:
     def relation(self, old: Any, new: Any) -> str:
         """What has to be done to a derivative ``old`` to make it ``new``; empty if not known."""
         r = ratio(old, new)
-        if r is not None:
+        if r is not None and r != 1:
             return f"it {self.times(r)}"
         if self.identify(new) is None:
             return ""

@@ -38,7 +38,7 @@ class Words:
         self._texts: dict[Node, Counter[tuple[Any, str]]] = defaultdict(Counter)
         self.counts: dict[int, list[str]] = defaultdict(list)
         self.batch = 0
-        self._last: dict[Any, Any] | None = None
+        self._inner: set[Node] | None = None
         self._collect()
 
     def _collect(self) -> None:
@@ -109,6 +109,9 @@ class Words:
                 return known
             if here:
                 return min(here, key=len)
+            used = [t for (_, t), _ in self._texts[node].most_common() if is_known(t, near)]
+            if used and not (node.code is near.code and place is not None and place.name):
+                return min(used, key=len)
             if node.code is near.code and place is not None:
                 stored = assigned(node)[0].partition("[")[0] if node.function is setitem else ""
                 if place.name or stored:
@@ -145,9 +148,16 @@ class Words:
 
     def is_whole(self, node: Node) -> bool:
         """Whether a value is that of its expression, and no step within ``np.mean``."""
-        if self._last is None:
-            self._last = {(id(n.code), n.offset): n.function for n in self.observation.nodes}
-        return self._last.get((id(node.code), node.offset)) is node.function
+        if self._inner is None:
+            self._inner = {
+                parent
+                for n in self.observation.nodes
+                for parent in n.inputs
+                if isinstance(parent, Node)
+                and parent.function is not None
+                and (parent.code, parent.offset) == (n.code, n.offset)
+            }
+        return node not in self._inner
 
     # --- places -----------------------------------------------------------------------------------
 
