@@ -13,12 +13,13 @@ import numpy as np
 
 from ...errors import GradientError
 from ...node import Node
-from ...provenance import Place
 from . import mistakes
+from .blame import Blame, Spot, of_place
 from .draws import Draw, draws
 from .locate import locate, unreturned
 from .matching import Candidates, Labels
-from .observe import Observation, where
+from .mending import stepped
+from .observe import Observation, ancestors, where
 from .result import Audit, AuditLine, AuditRow, Culprit
 from .suspect import Suspect
 from .truth import Run, rows, same_in
@@ -75,7 +76,8 @@ def _judged(run: Run, observation: Observation) -> Audit:
     suspect = suspect or unreturned(observation, own, wrong)
     culprit = None
     if suspect is not None:
-        culprit, more = _culprit(observation, suspect, verdicts, labels)
+        blame = Blame(observation, used, labels, wrong, right)
+        culprit, more = _culprit(observation, suspect, verdicts, blame)
         notes = (*notes, *more)
     return Audit(
         name=observation.name,
@@ -117,29 +119,42 @@ def _telling(
 
 
 def _culprit(
-    observation: Observation, suspect: Suspect, verdicts: tuple[AuditRow, ...], labels: Labels
+    observation: Observation, suspect: Suspect, verdicts: tuple[AuditRow, ...], blame: Blame
 ) -> tuple[Culprit | None, tuple[str, ...]]:
     """The line to mend in words, and notes."""
     found, notes = _explanation(observation, suspect, verdicts)
-    if not _is_believed(found, suspect, labels):
+    if not _is_believed(found, suspect, blame.labels):
         found = None
     node = getattr(found, "node", None) or suspect.node
+    missing = bool(getattr(found, "missing", suspect.kind == "missing"))
+    exact, correction = bool(getattr(found, "exact", False)), getattr(found, "correction", "") or ""
+    text = getattr(found, "explanation", "") or in_words(observation, suspect)
     place = where(node)
     if place is None:
         return None, (*notes, "the source of the wrong step is not known")
-    return (
-        Culprit(
-            file=place.file,
-            line=getattr(found, "line", None) or place.line,
-            code=place.expression or place.source_line.strip(),
-            columns=_columns(place),
-            explanation=getattr(found, "explanation", "") or in_words(observation, suspect),
-            exact=bool(getattr(found, "exact", False)),
-            correction=getattr(found, "correction", "") or "",
-            missing=bool(getattr(found, "missing", suspect.kind == "missing")),
-        ),
-        notes,
+    spot, moved = of_place(place), None
+    argument = blame.of_argument(suspect) if not (exact and correction) and not missing else None
+    if argument is not None:
+        spot, text, correction, exact = argument.spot, argument.text, argument.correction, True
+    elif missing or blame.is_part(node):
+        moved = blame.of_missing(node)
+    else:
+        moved = blame.of_shared(suspect.nodes if node is suspect.node else (node,))
+    if moved is not None:
+        step = getattr(found, "step", None)
+        correction = stepped(moved.file, moved.line, step) if step is not None else ""
+        spot, missing = moved, missing and _is_call(moved)
+    culprit = Culprit(
+        file=spot.file,
+        line=spot.line,
+        code=spot.code,
+        columns=spot.columns,
+        explanation=text,
+        exact=exact,
+        correction=correction,
+        missing=missing,
     )
+    return culprit, notes
 
 
 def _explanation(
@@ -175,16 +190,15 @@ def _is_believed(found: Any, suspect: Suspect, labels: Labels) -> bool:
         return True
     if not found.exact:
         return False
+    if suspect.kind == "value" and not found.missing and suspect.node in ancestors([node]):
+        return False
     label = labels.found.get(node)
     derivative = label is not None and label.kind == "cotangent" and label.is_exact
     return found.missing or not derivative
 
 
-def _columns(place: Place) -> tuple[int, int] | None:
-    if not place.expression:
-        return None
-    end = place.end_column if place.end_line == place.line else len(place.source_line)
-    return place.column, end
+def _is_call(spot: Spot) -> bool:
+    return spot.code.endswith(")")
 
 
 def in_words(observation: Observation, suspect: Suspect) -> str:

@@ -6,6 +6,7 @@ Imports: observe; node, provenance.
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 
 from ...node import Node
@@ -176,6 +177,37 @@ def _stands_alone(before: str, after: str) -> bool:
     """Whether what is put between two texts is taken as one there, whatever it is."""
     ends = ("", "(", ",", "[", "=", ":", "return")
     return before.rstrip().endswith(ends[1:]) and after.lstrip()[:1] in ("", ")", ",", "]", "#")
+
+
+def stepped(file: str, number: int, step: tuple[str, str]) -> str:
+    """A line that only names or returns a value, with a step applied to it; empty if it is none.
+
+    Args:
+        file, number: of the line: ``return d``, ``dx = dout``.
+        step: an operator and an operand, as in ``("/", "N")``; or ``("+=", "")``.
+    """
+    source = linecache.getline(file, number).strip()
+    symbol, text = step
+    try:
+        body = ast.parse(source).body
+        names = {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
+    except SyntaxError:
+        return ""
+    before = "".join(linecache.getlines(file)[max(0, number - 200) : number - 1])
+    before = before[max(before.rfind("\ndef "), before.rfind("\n    def "), 0) :]
+    if any(not re.search(rf"\b{n}\b", before) for n in names - {"np"}):
+        return ""
+    match body:
+        case [ast.Return(value=ast.Name(id=name))]:
+            return f"return {_applied(name, symbol, text)}" if text else ""
+        case [ast.Assign(targets=[target], value=ast.Name(id=name))]:
+            left = ast.get_source_segment(source, target) or ""
+            return f"{left} = {_applied(name, symbol, text)}" if text else f"{left} {symbol} {name}"
+    return ""
+
+
+def _applied(name: str, symbol: str, text: str) -> str:
+    return product(name, symbol, text) if symbol in "*/" else f"{name} {symbol} {wrapped(text)}"
 
 
 def assigned(node: Node) -> tuple[str, str]:

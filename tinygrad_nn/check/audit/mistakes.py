@@ -28,7 +28,7 @@ from .decompose import single_use
 from .draws import Draw, draw, draws
 from .mending import is_known
 from .mistakes_edits import Site
-from .mistakes_terms import absent, misplaced, say_path, terms
+from .mistakes_terms import Terms, absent, misplaced, say_path, terms
 from .mistakes_trial import Edit, Trial, key, sites
 from .mistakes_words import Saying, Speaker
 from .observe import Observation, ancestors
@@ -48,6 +48,8 @@ _FEW = 6
 _NEAR_ONLY = 0.8
 #: ... and one that changes a value that is right.
 _SPOILS = 0.5
+#: ... and one that leaves ``dh`` another than d loss / d h.
+_LEFT = 0.2
 #: ... and one within a function that is given values of the forward pass only, such as a sigmoid.
 _HELPER = 0.4
 _TABLES = (
@@ -74,6 +76,7 @@ class Explanation:
         correction: the right expression or statement; empty if it cannot be written.
         node: the operation to blame, if another than the suspect's.
         missing: whether a step should have come after it.
+        step: that step, if it can be written: an operator and an operand.
     """
 
     explanation: str
@@ -81,6 +84,7 @@ class Explanation:
     correction: str = ""
     node: Node | None = None
     missing: bool = False
+    step: tuple[str, str] | None = None
 
 
 def explain(
@@ -101,6 +105,7 @@ def explain(
     ds = _telling(observation, traced)
     trial = Trial(observation, ds, traced, wide=_far(observation, wrong))
     speaker = Speaker(trial, Words(observation))
+    speaker.words.scalars = speaker.scalars
     lost = [n for n in wrong if n not in traced]
     if lost:
         return _explained(trial, absent(speaker, lost))
@@ -120,7 +125,7 @@ def _single(speaker: Speaker, suspect: Suspect | None) -> Saying | None:
     if sums is not None and sums.separate:
         if sums.correction:
             return Saying(sums.text, sums.correction, sums.node, missing=True)
-        return Saying(sums.text, "", None) if found is None else replace(found, text=sums.text)
+        return Saying(sums.text, "", None) if found is None else _as_term(speaker, sums, found)
     if found is None:
         returned = misplaced(speaker)
         if returned is not None:
@@ -132,6 +137,14 @@ def _single(speaker: Speaker, suspect: Suspect | None) -> Saying | None:
     if sums is not None and found.also:
         return replace(found, text=f"{found.also}; {sums.text}")
     return found
+
+
+def _as_term(speaker: Speaker, sums: Terms, found: Saying) -> Saying:
+    """A change in the words of the terms of the loss, with the term itself as the correction."""
+    edit, node = found.edit, found.node
+    env = speaker.trial.run(edit.nodes, edit.apply, 0) if edit is not None else None
+    part = sums.as_part(speaker, node, env[node]) if env is not None and node is not None else ""
+    return replace(found, text=sums.text, correction=part or found.correction)
 
 
 def _one_of_several(speaker: Speaker, suspect: Suspect | None) -> Explanation | None:
@@ -170,7 +183,8 @@ def _explained(trial: Trial, saying: Saying | None) -> Explanation | None:
     if saying.node is not None and correction and not is_known(correction, saying.node):
         correction = ""  # it needs names that are not known there
     text = saying.text if saying.exact or _DIFFERS in saying.text else f"{_DIFFERS}: {saying.text}"
-    return Explanation(text, saying.exact, correction, saying.node, saying.missing)
+    missing, node, step = saying.missing, saying.node, saying.step
+    return Explanation(text, saying.exact, correction, node, missing, step)
 
 
 def _telling(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ...]:
@@ -236,7 +250,8 @@ def _doubt(trial: Trial, edit: Edit) -> float:
     """What speaks against any change: it holds only near here, or spoils what is right."""
     near, spoils = not trial.holds(edit), trial.spoils(edit)
     helper = not edit.called and trial.caller(edit.nodes[0]) is not None
-    return _NEAR_ONLY * near + _SPOILS * spoils + _HELPER * helper
+    left = _LEFT * trial.leaves(edit)
+    return _NEAR_ONLY * near + _SPOILS * spoils + _HELPER * helper + left
 
 
 def _cheaper(edits: Iterator[Edit], trial: Trial) -> Iterator[Edit]:

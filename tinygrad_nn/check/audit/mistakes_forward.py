@@ -17,7 +17,7 @@ from ...rules.registry import RULES
 from .mending import is_known, wrapped
 from .mistakes_trial import Trial, same, sites
 from .replay import Values, adjoint
-from .words import Words
+from .words import Words, number
 
 #: How many steps an elementwise derivative goes over at most.
 _FAR = 8
@@ -77,6 +77,11 @@ class Local:
             for make, text in usual:
                 if same(np.asarray(make(), dtype=float), d):
                     return text
+        sides = _two_sided(d, z)
+        if sides is not None:
+            texts = [_side(words, x, near) for x in sides]
+            if all(texts):
+                return f"np.where({Z} > 0, {texts[0]}, {texts[1]})"
         node = self.outputs[0]
         if node.function in (np.max, np.min):
             given = node.keywords or {}
@@ -94,6 +99,23 @@ class Local:
         """Whether it is 0 or 1 everywhere."""
         d = np.asarray(self.value(trial, 0, 0))
         return bool(np.isin(d, (0, 1)).all()) and bool((d == 0).any())
+
+
+def _two_sided(d: Any, z: Any) -> tuple[float, float] | None:
+    """The two slopes of what is straight on both sides of 0; None if it is not."""
+    above, below = np.asarray(d)[z > 0], np.asarray(d)[z <= 0]
+    if not (above.size and below.size):
+        return None
+    first, second = float(above.flat[0]), float(below.flat[0])
+    return (first, second) if np.all(above == first) and np.all(below == second) else None
+
+
+def _side(words: Words, x: float, near: Node) -> str:
+    """A slope by its name, or as a number."""
+    scalar = words.scalars.find(x, near) if words.scalars is not None else None
+    if scalar is not None and is_known(scalar.text, near):
+        return scalar.text
+    return number(x) if float(number(x)) == x else ""
 
 
 def _argument(trial: Trial, node: Node, i: int) -> Any:

@@ -254,21 +254,27 @@ def aliased(speaker: Speaker, site: Site) -> Iterator[Edit]:
                     def value(j: int, env: Env, x: Any, of: Any = (local, pairing)) -> Any:
                         return x * of[0].value(env.trial, of[1][j], env.number)
 
-                    def say(old: Node = old, local: Any = local, name: str = group.alias) -> Saying:
-                        return _say_aliased(speaker, old, local, name)
+                    def say(
+                        old: Node = old,
+                        local: Any = local,
+                        name: str = group.alias,
+                        near: Node = group.site[0],
+                    ) -> Saying:
+                        return _say_aliased(speaker, old, local, name, near)
 
                     cost = 1.1 + 0.02 * len(local.regions[0])
                     yield Edit(group.nodes, replacing(group, value), cost, say, missing=True)
 
 
-def _say_aliased(speaker: Speaker, old: Node, local: Any, alias: str) -> Saying:
+def _say_aliased(speaker: Speaker, old: Node, local: Any, alias: str, near: Node) -> Saying:
     words = speaker.words
     name = words.name(old)
     d = local.text(speaker.trial, words, old)
     fixed = f"{alias} = {name} * {d}" if d and name.isidentifier() else ""
     text = f"{speaker.derivative(local)}, is not applied: {alias} is {name} as it is"
     text += _same_line(old, name, alias)
-    return Saying(text, fixed, old, missing=True)
+    there = local.text(speaker.trial, words, near)
+    return Saying(text, fixed, old, missing=True, step=("*", there) if there else None)
 
 
 def _same_line(node: Node, name: str, alias: str) -> str:

@@ -14,10 +14,10 @@ import numpy as np
 
 from ...node import Node
 from ...rules.indexing import getitem, setitem
-from .mending import corrected, squeeze, wrapped
+from .mending import corrected, is_known, product, squeeze, wrapped
 from .mistakes_edits import Site, fitted
 from .mistakes_forward import Local, fits, locals_of, pairings, picks
-from .mistakes_trial import Edit, Env, Trial, key, perform, sites
+from .mistakes_trial import Edit, Env, Trial, key, perform, same, sites
 from .mistakes_words import Saying, Speaker
 from .observe import where
 from .words import number
@@ -53,7 +53,7 @@ def _say_mask(speaker: Speaker, node: Node, local: Local) -> Saying:
     inner = words.name(local.inputs[0])
     target = f"d{inner}" if inner.isidentifier() else name
     text = f"{speaker.derivative(local)}, is not applied"
-    correction = ""
+    correction, missing = "", True
     if d:
         text += f": d loss / d {words.of(local.inputs[0])} should be {wrapped(name)} * {d}"
         if name.isidentifier():
@@ -61,8 +61,9 @@ def _say_mask(speaker: Speaker, node: Node, local: Local) -> Saying:
             left = target if name == f"d{outer}" else name
             correction = f"{left} = {name} * {d}"
         else:
-            correction = corrected(node, f"{wrapped(words.code(node))} * {d}")
-    return Saying(text, correction, node, missing=True)
+            correction = corrected(node, product(words.code(node), "*", d))
+            missing = False
+    return Saying(text, correction, node, missing=missing, step=("*", d) if d else None)
 
 
 def missing_one_hot(speaker: Speaker, site: Site) -> Iterator[Edit]:
@@ -162,13 +163,32 @@ def _parts(trial: Trial) -> list[tuple[Site, int]]:
 
 
 def _say_term(speaker: Speaker, node: Node, consumer: Node, i: int) -> Saying:
-    words = speaker.words
+    words, trial = speaker.words, speaker.trial
     through = words.used(consumer, i) or words.name(consumer.inputs[i])
     text = (
         f"what comes through {words.at(consumer)}, is not added: {through} is used there, too, and "
         f"{speaker.said(node)} counts its other use only"
     )
-    return Saying(text, "", node, missing=True)
+    part = trial.draws[0].contributions.get((consumer, i))
+    made = _computed(speaker, part, consumer) if part is not None else None
+    if made is None:
+        return Saying(text, "", node, missing=True)
+    text += f"; it is {made}"
+    name = words.name(node, node)
+    fixed = f"{name} += {made}" if name.isidentifier() and is_known(made, node) else ""
+    return Saying(text, fixed, node, missing=True, step=("+", made))
+
+
+def _computed(speaker: Speaker, part: Any, near: Node) -> str | None:
+    """The name of a value of the backward pass that is this part of a derivative."""
+    trial = speaker.trial
+    for n in trial.observation.backward:
+        value = trial.value(n)
+        if np.shape(value) == np.shape(part) and same(value, part):
+            name = speaker.words.name(n, near)
+            if name.isidentifier():
+                return name
+    return None
 
 
 # --- an assignment that should have added ---------------------------------------------------------
@@ -243,7 +263,7 @@ def _say_overwritten(speaker: Speaker, node: Node, before: Node | None, sign: st
             f"`=` stands where `{sign}` belongs: every execution overwrites {name}, so that only "
             "the last one counts"
         )
-    return Saying(text, fixed, node)
+    return Saying(text, fixed, node, step=(sign, ""))
 
 
 # --- a question that was not asked ----------------------------------------------------------------

@@ -44,31 +44,89 @@ def scaled_part(speaker: Speaker, site: Site) -> Iterator[Edit]:
     """What is added in a statement, times the number that makes the gradients right."""
     trial, node = speaker.trial, site[0]
     texts = operands(node)
-    if node.function not in (np.add, np.subtract) or len(texts) != 2 or len(site) < 2:
+    if node.function not in (np.add, np.subtract) or len(texts) != 2:
         return
-    if node.inputs[1] not in trial.backward or not texts[1].isidentifier():
+    for i in (1, 0):
+        if node.inputs[i] not in trial.backward or not texts[i].isidentifier():
+            continue
+
+        def times(n: Node, env: Env, c: float, i: int = i) -> Any:
+            args = env.arguments(n)
+            args[i] = c * args[i]
+            return perform(n, args)
+
+        def part(n: Node, j: int, env: Env, times: Any = times) -> Any:
+            return times(n, env, 1.0) - times(n, env, 0.0)
+
+        def rest(n: Node, j: int, env: Env, times: Any = times) -> Any:
+            return times(n, env, 0.0)
+
+        c = fitted(trial, site, part, rest)
+        if c is None or abs(c - 1) < 1e-9 or c == 0:
+            continue
+        found = _Number(speaker, node.inputs[i], c)
+        if found.missing is None or not is_known(found.missing[0].text, node):
+            continue
+        scalar, symbol = found.missing
+
+        def apply(n: Node, j: int, env: Env, c: float = c, times: Any = times) -> Any:
+            return times(n, env, c)
+
+        def say(
+            i: int = i, c: float = c, scalar: Scalar = scalar, symbol: str = symbol
+        ) -> Saying:
+            told = speaker.lacking(1 / c, scalar, symbol)
+            by = product(texts[i], symbol, scalar.text)
+            fixed = corrected(node, with_operand(node, i, by))
+            return Saying(f"`{texts[i]}`, as it is added here, {told}", fixed, node)
+
+        yield Edit(site, apply, 1.45, say)
+
+
+def other_side(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """A constant side of a ``np.where``: a multiple of its other side belongs there."""
+    node, trial = site[0], speaker.trial
+    texts = operands(node)
+    if node.function is not np.where or len(texts) != 3:
         return
+    for i in (1, 2):
+        if node.inputs[i] is not None or np.ndim(node.arguments[i]):
+            continue
 
-    def times(n: Node, env: Env, c: float) -> Any:
-        first, second = env.arguments(n)
-        return perform(n, [first, c * second])
+        def base(n: Node, j: int, env: Env, i: int = i) -> Any:
+            args = env.arguments(n)
+            args[i] = 0.0
+            return perform(n, args)
 
-    c = fitted(
-        trial, site, lambda n, j, env: env.arguments(n)[1], lambda n, j, env: times(n, env, 0)
-    )
-    if c is None or abs(c - 1) < 1e-9 or c == 0:
-        return
-    found = _Number(speaker, node.inputs[1], c)
-    if found.missing is None or not is_known(found.missing[0].text, node):
-        return
-    scalar, symbol = found.missing
+        def term(n: Node, j: int, env: Env, i: int = i) -> Any:
+            args = env.arguments(n)
+            args[i] = args[3 - i]
+            args[3 - i] = 0.0
+            return perform(n, args)
 
-    def say() -> Saying:
-        told = speaker.lacking(1 / c, scalar, symbol)
-        fixed = corrected(node, with_operand(node, 1, product(texts[1], symbol, scalar.text)))
-        return Saying(f"what `{speaker.words.code(node)}` adds {told}", fixed, node)
+        c = fitted(trial, site, term, base)
+        if c is None or c == 0:
+            continue
+        scalar = speaker.scalars.find(c, node)
+        known = scalar is not None and is_known(scalar.text, node)
+        if not known and not (c * _SIMPLE).is_integer():
+            continue
+        name = scalar.text if scalar is not None and known else number(c)
 
-    yield Edit(site, lambda n, j, env: times(n, env, c), 1.45, say)
+        def apply(n: Node, j: int, env: Env, c: float = c, b: Any = base, t: Any = term) -> Any:
+            return b(n, j, env) + c * t(n, j, env)
+
+        def say(i: int = i, c: float = c, name: str = name, scalar: Any = scalar) -> Saying:
+            other, words = texts[3 - i], speaker.words
+            right = product(name, "*", other) if c != 1 else other
+            right = name if other in ("1", "1.0") else right
+            text = f"`{texts[i]}` stands in `{words.code(node)}` where {right} belongs"
+            if scalar is not None and scalar.node is not None:
+                size = "" if number(c) == name else f"{name} = {number(c)}, "
+                text += f" ({size}as in {words.at(scalar.node)})"
+            return Saying(text, corrected(node, with_operand(node, i, right)), node)
+
+        yield Edit(site, apply, 1.15, say)
 
 
 class _Number:
@@ -87,12 +145,10 @@ class _Number:
             return 1.2
         if self.missing is not None:
             return 1.25 if self.missing[0].spare else 1.35
-        return 1.5
+        return 1.4 if self.c in (2, 0.5) else 1.5
 
     def doubt(self) -> float:
         """What speaks against it: the factor comes in elsewhere, or the value is right already."""
-        if self.operand is not None:
-            return 0.0  # it has a factor, which may be wrong
         return 0.1 * self._is_right() if self._brought_in() else 0.4
 
     def _is_right(self) -> bool:
@@ -102,18 +158,18 @@ class _Number:
         """Whether the factor comes in here: no argument is already off by it."""
         speaker, node, c = self.speaker, self.node, self.c
         value_of = speaker.trial.value
-        if node.function in (np.multiply, np.divide) and any(
-            p is None and not np.ndim(a) for p, a in zip(node.inputs, node.arguments, strict=True)
-        ):
-            return True
         for parent in node.inputs:
             if isinstance(parent, Node) and parent in speaker.trial.backward:
                 value = np.asarray(value_of(parent))
                 off = speaker.identify(value * c, exact=True) is not None
                 if off and not speaker.is_right(value):
                     return False
-        if self.missing is not None or self._is_right():
+        if self.operand is not None or self.missing is not None or self._is_right():
             return True
+        if node.function in (np.multiply, np.divide) and any(
+            p is None and not np.ndim(a) for p, a in zip(node.inputs, node.arguments, strict=True)
+        ):
+            return True  # it has a factor, which may be wrong
         return speaker.identify(np.asarray(value_of(node)) * c, exact=True) is not None
 
     def _operand(self) -> tuple[int, str, str] | None:
@@ -161,25 +217,48 @@ class _Number:
             told = f"`{code}` {verb} by {operands(node)[i]}{size} where {text}"
             told += "" if text == number(right) else f" = {number(right)}"
             told += f" belongs{self._origin(right)}"
-            if not why.endswith("belongs"):
-                told += f": {why}"
+            told += f": {self._short(why)}{self.speaker.times(1 / c)}"
             return Saying(told, corrected(node, with_operand(node, i, text)), node)
         means = self._means()
         said = self.speaker.said(node)
         if c == -1:
-            return Saying(f"{said}{means} has the wrong sign", self._by("-"), node)
+            fixed = self._by("-")
+            return Saying(
+                f"{said}{means} has the wrong sign", fixed, node, missing=self._is_after(fixed)
+            )
         if self.missing is not None:
             scalar, symbol = self.missing
             told = self.speaker.lacking(1 / c, scalar, symbol)
             fixed = self._by(symbol, scalar.text) if is_known(scalar.text, node) else ""
-            return Saying(f"{said}{means} {told}", fixed, node, missing="=" in code)
+            text, after = f"{said}{means} {told}", self._is_after(fixed)
+            return Saying(text, fixed, node, missing=after, step=(symbol, scalar.text))
         text = f"{said}{means} {self.speaker.times(1 / c)}"
         near = Fraction(c).limit_denominator(4096)
         simple = abs(float(near) - c) <= 1e-9 and max(abs(near.numerator), near.denominator)
         if not simple or simple > _SIMPLE:
             return Saying(text, "", node, exact=False)
         fixed = self._by("*" if near.denominator == 1 else "/", *self._simple(near))
-        return Saying(text, fixed, node)
+        return Saying(text + self._dividing(), fixed, node, missing=self._is_after(fixed))
+
+    def _is_after(self, fixed: str) -> bool:
+        """Whether a correction is a statement of its own, after the line."""
+        name = self.speaker.words.name(self.node, self.node)
+        return any(fixed.startswith(f"{name} {s}") for s in ("*= ", "/= ", f"= -{name}"))
+
+    @staticmethod
+    def _short(why: str) -> str:
+        return "it " if why.endswith("belongs") else f"{why}; it "
+
+    def _dividing(self) -> str:
+        """The forward operation by which the value should be divided, such as a mean."""
+        seen = self.speaker.trial.observation
+        for node in seen.nodes:
+            if node not in seen.forward or node.function is not np.divide:
+                continue
+            given = node.arguments[1]
+            if not np.ndim(given) and node.inputs[1] is None and given * self.c == 1 and given > 1:
+                return f" ({self.speaker.words.at(node)}, divides by {number(float(given))})"
+        return ""
 
     def _simple(self, near: Fraction) -> tuple[str]:
         if near.denominator == 1:
@@ -235,4 +314,5 @@ def _outside(code: str) -> str:
 TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.15, scaled),
     (1.45, scaled_part),
+    (1.15, other_side),
 )

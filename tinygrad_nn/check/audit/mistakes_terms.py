@@ -29,12 +29,23 @@ class Terms:
         separate: whether it is all about penalties, which no sample comes into.
         correction: the statement that adds a term that is missing; empty if none is.
         node: what it comes after.
+        uses: the terms that are counted wrongly, each with the parameter.
     """
 
     text: str
     separate: bool
     correction: str = ""
     node: Node | None = None
+    uses: tuple[tuple[str, Use], ...] = ()
+
+    def as_part(self, speaker: Speaker, node: Node, value: Any) -> str:
+        """The line with what a term contributes, if that is what a changed value is; or empty."""
+        for name, use in self.uses:
+            if _is(value, contribution(speaker.trial, use, 0)):
+                part = _part(speaker, name, use, node)
+                if part and is_known(part, node):
+                    return corrected(node, part)
+        return ""
 
 
 def terms(speaker: Speaker) -> Terms | None:
@@ -78,7 +89,8 @@ def terms(speaker: Speaker) -> Terms | None:
     text = "; ".join(dict.fromkeys(_condensed(speaker, sentences, alike)))
     if made is not None and len([n for n in speaker.trial.backward if key(n) == key(made[1])]) > 1:
         text += ", and belongs after the loop"
-    return Terms(text, separate, *(made or ("", None)))
+    uses = tuple((c.name, use) for c in found for use, _ in c.off)
+    return Terms(text, separate, *(made or ("", None)), uses)
 
 
 def _condensed(speaker: Speaker, sentences: list[str], alike: dict[float, list[str]]) -> list[str]:

@@ -299,15 +299,47 @@ class Trial:
         env = self.run(edit.nodes, edit.apply, 0)
         return env is None or any(not same(env[n], self.value(n)) for n in below)
 
+    def leaves(self, edit: Edit) -> bool:
+        """Whether a change leaves something wrong that is named after a derivative."""
+        unsettled = self._unsettled
+        if not unsettled:
+            return False
+        env = self.run(edit.nodes, edit.apply, 0)
+        if env is None:
+            return True
+        return any(not any(same(env[n], g) for g in meant) for n, meant in unsettled.items())
+
     @functools.cached_property
-    def _settled(self) -> frozenset[Node]:
-        """The values that are the derivative that they are named after."""
+    def _unsettled(self) -> dict[Node, list[Any]]:
+        """The last value of each name such as ``dh`` that is not d loss / d h, and what that is."""
+        last: dict[Any, Node] = {}
+        for node in self.observation.backward:
+            place = where(node)
+            if place is not None and place.name and place.name[:1] == "d":
+                last[id(node.code), place.name] = node
+        found = {}
+        for (_, name), node in last.items():
+            shape = np.shape(node.value)
+            meant = [g for g in self._derivatives.get(name[1:], ()) if np.shape(g) == shape]
+            if shape and meant and node not in self._settled:
+                found[node] = meant
+        return found
+
+    @functools.cached_property
+    def _derivatives(self) -> dict[str, list[Any]]:
+        """The derivatives of the loss, by the name of what they are with respect to."""
         own = self.draws[0]
         named: dict[str, list[Any]] = defaultdict(list)
         for node, g in own.cotangents.items():
             place = where(node)
             if np.ndim(g) and place is not None and place.name:
                 named[place.name].append(g)
+        return named
+
+    @functools.cached_property
+    def _settled(self) -> frozenset[Node]:
+        """The values that are the derivative that they are named after."""
+        named = self._derivatives
         found = set()
         for node in self.observation.backward:
             place = where(node)

@@ -35,6 +35,7 @@ class Saying:
         missing: whether a step should have come after it.
         also: instead of the text, where more is known of the sum that the gradient is.
         edit: the change that it is about.
+        step: what is to be applied to the value, if a step is missing: ``("/", "N")``.
         exact: whether it says how the numbers come about; not where a true derivative is put in
             the place of a wrong value, which fits whatever the mistake is.
     """
@@ -46,6 +47,7 @@ class Saying:
     also: str = ""
     edit: Edit | None = None
     exact: bool = True
+    step: tuple[str, str] | None = None
 
 
 @dataclass(eq=False)
@@ -60,7 +62,9 @@ class Speaker:
     @functools.cached_property
     def scalars(self) -> Scalars:
         """The numbers of the run."""
-        return Scalars(self.trial.observation, self.words)
+        if self.words.scalars is None:
+            self.words.scalars = Scalars(self.trial.observation, self.words)
+        return self.words.scalars  # type: ignore[no-any-return]
 
     def times(self, r: float) -> str:
         """What it means that something is r times what it should be, as the end of a sentence."""

@@ -128,6 +128,9 @@ def row_count(speaker: Speaker, site: Site) -> Iterator[Edit]:
         return
     if not all(np.ndim(i) == 1 for i in node.arguments[2:]):
         return
+    x = node.inputs[0]
+    if not isinstance(x, Node) or not np.isin(speaker.trial.value(x), (0, 1)).all():
+        return  # no margins that are counted
 
     def apply(n: Node, j: int, env: Env) -> Any:
         x, _, *index = env.arguments(n)

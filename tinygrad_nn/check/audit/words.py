@@ -39,6 +39,7 @@ class Words:
         self.counts: dict[int, list[str]] = defaultdict(list)
         self.batch = 0
         self._inner: set[Node] | None = None
+        self.scalars: Any = None  # of the file of that name, which needs these words
         self._collect()
 
     def _collect(self) -> None:
