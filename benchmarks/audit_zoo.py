@@ -13,7 +13,7 @@ import argparse
 import time
 from collections import defaultdict
 
-from tests.audit.zoo import FAULTS, HALVES, SOUND, Fault
+from tests.audit.zoo import ENTRIES, HALVES, Fault, Unjudged
 from tests.audit.zoo.score import score_all
 
 ASPECTS = ("found", "rows", "line", "fact")
@@ -31,18 +31,22 @@ def main():
     options = parser.parse_args()
     chosen = [
         entry
-        for entry in (*FAULTS, *SOUND)
+        for entry in ENTRIES
         if any(options.only in text for text in (entry.name, entry.net, entry.half))
     ]
     start = time.perf_counter()
     scores = score_all(chosen, options.processes)
     seconds = time.perf_counter() - start
+    unjudged = [score for score in scores if isinstance(score.entry, Unjudged)]
+    judged = [score for score in scores if not isinstance(score.entry, Unjudged)]
     for half in HALVES:
-        own = [score for score in scores if score.entry.half == half]
+        own = [score for score in judged if score.entry.half == half]
         if own:
             print_half(half, own)
-    print_row("both halves", scores)
-    print(f"\n{len(scores)} audits in {seconds:.1f} s")
+    print_row("both halves", judged)
+    right = sum(not score.alarm for score in unjudged)
+    print(f"\nnot judged where the loss is not finite: {right} of {len(unjudged)}")
+    print(f"{len(scores)} audits in {seconds:.1f} s")
     if options.show:
         print("".join(f"\n{s.problem}\n" for s in scores if s.problem))
 

@@ -1,12 +1,36 @@
 """What the tests of the audit share."""
 
+from contextlib import ExitStack
+
 import pytest
 
-from tests.audit.zoo import FAULTS, SOUND
-from tests.audit.zoo.score import score_all
+from tests.audit.zoo import ENTRIES
+from tests.audit.zoo.score import scoring
+
+_BEGUN = pytest.StashKey()
+
+
+def pytest_collection_modifyitems(items):
+    """The zoo's scores are waited for at the end: they come while the other tests run."""
+    items.sort(key=_needs_scores)
+
+
+def pytest_collection_finish(session):
+    if any(map(_needs_scores, session.items)) and not session.config.option.collectonly:
+        stack = ExitStack()
+        session.config.stash[_BEGUN] = stack, stack.enter_context(scoring(ENTRIES))
+
+
+def pytest_sessionfinish(session):
+    if _BEGUN in session.config.stash:
+        session.config.stash[_BEGUN][0].close()
+
+
+def _needs_scores(item):
+    return "zoo_scores" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")
-def zoo_scores():
-    """The scores of the whole zoo, the faults and then the sound programs: audited once."""
-    return score_all((*FAULTS, *SOUND))
+def zoo_scores(request):
+    """The scores of all entries of the zoo, audited once."""
+    return request.config.stash[_BEGUN][1]()

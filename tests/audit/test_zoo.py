@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.audit.zoo import HALVES, Fault, Sound
-from tests.audit.zoo.score import share
+from tests.audit.zoo import ENTRIES, HALVES, Fault, Sound, Unjudged
+from tests.audit.zoo.score import score_all, share
 
 EACH_AND_BOTH = pytest.mark.parametrize(
     "halves", [*((half,) for half in HALVES), HALVES], ids="-".join
@@ -21,7 +21,7 @@ def sound(zoo_scores, halves):
 
 
 def _of(scores, halves, kind):
-    return [s for s in scores if isinstance(s.entry, kind) and s.entry.half in halves]
+    return [s for s in scores if type(s.entry) is kind and s.entry.half in halves]
 
 
 def stories(scores, aspect):
@@ -60,3 +60,15 @@ def test_the_explanation_says_what_matters(faults):
 def test_an_explanation_that_claims_to_be_exact_names_the_right_line(faults):
     bold = [s for s in faults if s.verdict and s.verdict.exact]
     assert all(s.verdict.line for s in bold), stories(bold, "line")
+
+
+def test_what_is_not_finite_is_not_judged(zoo_scores):
+    unjudged = [s for s in zoo_scores if isinstance(s.entry, Unjudged)]
+    judged = [score.problem for score in unjudged if score.alarm]
+    assert not judged, f"{len(judged)} of {len(unjudged)} programs\n\n" + "\n".join(judged)
+
+
+def test_the_scores_are_those_of_one_process_in_the_same_order(zoo_scores):
+    assert [score.entry for score in zoo_scores] == list(ENTRIES)
+    some = ENTRIES[::97]
+    assert zoo_scores[::97] == score_all(some, processes=1)

@@ -7,11 +7,13 @@
     score.py    audits them all, and judges
     first/      the half which the audit was made with: nets.py, faults_*.py, sound.py
     second/     the other half, written without knowledge of the first and of the audit
+    unjudged.py programs of both halves with data at which there is nothing to judge
 
-All faults are in `FAULTS`, all sound variants in `SOUND`.
+All faults are in `FAULTS`, all sound variants in `SOUND`, the last in `UNJUDGED`, and all of them
+in `ENTRIES`.
 """
 
-from .entry import NETS, Fault, Line, Sound, Verdict, judge
+from .entry import NETS, Fault, Line, Sound, Unjudged, Verdict, judge
 from .first import (
     faults_conv,
     faults_deep,
@@ -23,6 +25,7 @@ from .first import (
 from .first.sound import SOUND as _SOUND_FIRST
 from .second import faults_dense, faults_norms, faults_sequences, faults_sums
 from .second.sound import SOUND as _SOUND_SECOND
+from .unjudged import UNJUDGED
 
 HALVES = ("first", "second")
 FAULTS = tuple(
@@ -42,5 +45,19 @@ FAULTS = tuple(
     for fault in module.FAULTS
 )
 SOUND = (*_SOUND_FIRST, *_SOUND_SECOND)
+ENTRIES = (*FAULTS, *SOUND, *UNJUDGED)
 
-__all__ = ["FAULTS", "HALVES", "NETS", "SOUND", "Fault", "Line", "Sound", "Verdict", "judge"]
+__all__ = [
+    "ENTRIES",
+    "FAULTS",
+    "HALVES",
+    "NETS",
+    "SOUND",
+    "UNJUDGED",
+    "Fault",
+    "Line",
+    "Sound",
+    "Unjudged",
+    "Verdict",
+    "judge",
+]

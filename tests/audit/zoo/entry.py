@@ -117,6 +117,14 @@ class Sound:
         return case
 
 
+@dataclass(frozen=True)
+class Unjudged(Sound):
+    """A program, right or wrong, with data at which its loss is not finite.
+
+    There is no gradient to compare with, so that the audit must say that it cannot judge.
+    """
+
+
 def _half(net):
     return "first" if net in FIRST else "second"
 

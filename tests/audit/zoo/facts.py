@@ -1,7 +1,9 @@
 """What explanations have in common: groups of words of which at least one must be said."""
 
 TWICE = ("2 times", "2x", "twice", "two times", "factor 2", "factor of 2", "doubled", "times 2")
-HALF = ("0.5 times", "0.5x", "half", "1/2", "factor 0.5", "factor of 0.5", "halved")
+HALF = (
+    "0.5 times", "0.5x", "half", "1/2", "factor 0.5", "factor of 0.5", "halved", "divided by 2",
+)  # fmt: skip
 SIGN = ("sign", "-1 times", "negative", "negated", "opposite", "minus")
 MASK = ("mask", "masked", "masks")
 TRANSPOSE = ("transpose", "transposed", ".T")

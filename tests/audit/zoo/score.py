@@ -3,31 +3,30 @@
 import copy
 import multiprocessing
 import os
-import tempfile
 import warnings
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 import tinygrad_nn as tg
 
-from . import FAULTS, SOUND
-from .entry import Fault, judge
+from . import ENTRIES
+from .entry import Fault, Unjudged, judge
 
-_ENTRIES = (*FAULTS, *SOUND)
 _THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Score:
-    """How an audit fared with one fault or sound program.
+    """How an audit fared with one entry of the zoo.
 
     Attributes:
-        entry: the `Fault` or `Sound`.
-        verdict: of a fault; None if the audit raised an error, and for sound programs.
-        alarm: whether something was said to be wrong.
+        entry: the `Fault`, `Sound` or `Unjudged`.
+        verdict: of a fault; None if the audit raised an error, and for all others.
+        alarm: whether something was said to be wrong, or `Unjudged` was judged.
         problem: what went wrong, for people; empty if nothing did.
     """
 
@@ -60,7 +59,7 @@ def score_fault(fault, folder):
 
 
 def score_sound(sound, folder):
-    """Audit a sound program. An error counts as a false alarm."""
+    """Audit a sound program, or one that cannot be judged. An error counts as a false alarm."""
     case = sound.case(folder)
     before = copy.deepcopy((case.params, case.X, *case.others))
     held = dict(case.params)
@@ -68,7 +67,8 @@ def score_sound(sound, folder):
         audit = audited(case)
     except Exception as error:
         return Score(sound, None, True, f"{sound.name}: {type(error).__name__}: {error}")
-    bad = [f"{row.parameter} {row.verdict}" for row in audit.rows if not row.ok]
+    verdict = "cannot judge" if isinstance(sound, Unjudged) else "right"
+    bad = [f"{row.parameter} {row.verdict}" for row in audit.rows if row.verdict != verdict]
     if audit.culprit:
         place = f"line {audit.culprit.line}: {audit.culprit.code!r}"
         bad.append(f"{place} {audit.culprit.explanation}")
@@ -87,19 +87,34 @@ def _same(before, after):
 
 
 def score_all(entries, processes=None):
-    """The scores of entries of the zoo, in the same order, by several processes if that is quicker.
+    """The scores of entries of the zoo, in the same order."""
+    with scoring(entries, processes) as wait:
+        return wait()
+
+
+@contextmanager
+def scoring(entries, processes=None):
+    """Audit entries of the zoo in the background; gives a function that waits for their scores.
 
     An audit is independent of all others, so the scores do not depend on the number of processes
-    (two, if the machine has them).
+    (two, if the machine has two processors). One process audits in the foreground, as does a
+    machine that has no others to give.
     """
+    entries = list(entries)
     processes = min(2, _processors()) if processes is None else processes
-    if processes > 1 and len(entries) > 1:
-        try:
-            return _score_by_processes(entries, processes)
-        except (BrokenExecutor, OSError, NotImplementedError):
-            pass  # processes are not to be had here
-    with tempfile.TemporaryDirectory() as folder:
-        return [score(entry, folder) for entry in entries]
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        found = None
+        if processes > 1:
+            with suppress(OSError, NotImplementedError):
+                found = _begun(entries, processes, folder, stack)
+
+        def wait():
+            if found is not None:
+                with suppress(BrokenExecutor):
+                    return [Score(entry, *came) for entry, came in zip(entries, found)]
+            return [score(entry, folder) for entry in entries]
+
+        yield wait
 
 
 def _processors():
@@ -109,22 +124,19 @@ def _processors():
         return os.cpu_count() or 1
 
 
-def _score_by_processes(entries, processes):
+def _begun(entries, processes, folder, stack):
+    """What is to come of each entry; the processes end with the stack."""
     # An entry may hold lambdas, which do not travel: each process looks it up in its own zoo.
-    numbers = [_ENTRIES.index(entry) for entry in entries]
-    spawn = multiprocessing.get_context("spawn")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _one_thread_each(),
-        ProcessPoolExecutor(processes, mp_context=spawn) as pool,
-    ):
-        found = pool.map(_score_number, numbers, [folder] * len(numbers), chunksize=4)
-        return [Score(entry, *came) for entry, came in zip(entries, found)]
+    numbers = [ENTRIES.index(entry) for entry in entries]
+    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+    stack.callback(pool.shutdown, cancel_futures=True)
+    with _one_thread_each():
+        return pool.map(_score_number, numbers, [folder] * len(numbers), chunksize=4)
 
 
 def _score_number(number, folder):
-    with tempfile.TemporaryDirectory(dir=folder) as own:
-        came = score(_ENTRIES[number], own)
+    with TemporaryDirectory(dir=folder) as own:
+        came = score(ENTRIES[number], own)
     return came.verdict, came.alarm, came.problem
 
 
