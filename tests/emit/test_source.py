@@ -551,7 +551,7 @@ def test_computed_labels_are_checked_where_they_are_computed() -> None:
     scores, labels = X[:, :3], Y + 1
     derived = compiled(tg.derive(f, scores, labels))
     assert_same(derived(scores, labels), tg.value_and_grad(f)(scores, labels))
-    with pytest.raises(ValueError, match="must hold labels from 0 to 2"):
+    with pytest.raises(ValueError, match="must be from 0 to 2"):
         derived(scores, labels - 1)
 
 
@@ -571,7 +571,8 @@ def test_labels_of_a_graph_made_by_hand_are_still_nodes() -> None:
         np.arange(5), np.arange(3, 8), np.arange(5.0), np.zeros((5, 1)), np.ones(5, np.float32),
         np.full((5, 4), 0.1), np.full((5, 4), np.float32(0.1)), np.eye(5)[:, :4], np.eye(4),
         np.linspace(0, 1, 20).reshape(5, 4), np.random.default_rng(0).random((5, 4)),
-        np.random.default_rng(0).random((300, 5, 4)),
+        np.random.default_rng(0).random((5, 5, 4)), np.tril(np.ones((5, 4))),
+        np.triu(np.ones((30, 4, 4))[0], k=1), np.tril(np.ones((5, 4), bool)), np.arange(5)[:, None],
         np.array([[np.nan], [np.inf], [-np.inf], [-0.0], [5e-324]]),
         np.array([True, False, True, True]), np.float32([0.1, 0.2, 1e-30, 3.4e38]),
         np.float16([0.1, 1, 2, 3]),
@@ -594,3 +595,33 @@ def test_a_long_constant_is_written_once() -> None:
     held = np.random.default_rng(0).random((5, 4))
     text = trace(lambda x: x * held + np.exp(held - x), X).source()
     assert text.count(repr(float(held[0, 0]))) == 1
+
+
+def test_a_constant_is_called_by_its_name_and_turned_where_it_is_needed() -> None:
+    held = np.random.default_rng(0).random((5, 4))
+    f = compiled(text := tg.derive(lambda W: np.mean((held @ W) ** 2), np.ones((4, 2))))
+    assert text.count(repr(float(held[0, 0]))) == 1
+    assert "held = np.array(" in text
+    assert "dW = held.T @ " in text
+    W = np.random.default_rng(1).random((4, 2))
+    assert_same(f(W)[1], 2 * held.T @ held @ W / 10, rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, tg.Tensor])
+def test_a_large_array_has_to_be_an_argument(kind: Any) -> None:
+    held = kind(np.random.default_rng(0).random((50, 4)))
+    with pytest.raises(TraceError) as error:
+        tg.derive(lambda W: np.mean((held @ W) ** 2), np.ones((4, 2)))
+    for part in ("held, an array of shape (50, 4)", "200 numbers", "pass it as an argument", "^^^"):
+        assert part in str(error.value)
+
+
+def test_a_large_array_that_a_call_makes_may_be_a_constant() -> None:
+    def f(scores: Any) -> Any:
+        causal = np.tril(np.ones((40, 40), bool))
+        return np.sum(np.where(causal, scores, 0) ** 2)
+
+    x = np.random.default_rng(0).random((40, 40))
+    text = tg.derive(f, x)
+    assert "    causal = np.tril(np.ones((40, 40), dtype=np.bool))" in text
+    assert_same(compiled(text)(x), (np.sum(np.tril(x) ** 2), 2 * np.tril(x)))

@@ -60,6 +60,20 @@ def product_first(x: Any, y: Any, s: Any) -> Any:
     return y @ x + penalty
 
 
+def weighted_slope(x: Any, y: Any, z: Any) -> Any:
+    p = tg.sigmoid(z)
+    q = 1 - p
+    return x * p - y * q
+
+
+def deviation(z: Any) -> Any:
+    return np.sqrt(np.sum(z * z, axis=0) / 4 + 1e-5)
+
+
+def onehot_from_end(labels: Any) -> Any:
+    return (np.reshape(labels, (4, 1)) == np.arange(-3, 0)).astype(np.float64)
+
+
 def scattered_onto(x: Any, v: Any, y: Any, z: Any) -> Any:
     p = tg.softmax(x)
     change = v * p[ROWS, y]
@@ -148,10 +162,26 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
     ),
     (
         lambda x, y: y * logistic(x) / (1 + np.exp(x)) * np.exp(x),
-        lambda x, y: y * (logistic(x) * (1 - logistic(x))),
+        lambda x, y: y * logistic(x) * (1 - logistic(x)),
         (X, Y),
     ),
     (lambda x, y, s: s * x + y @ x, product_first, (X, np.eye(4), 0.5)),
+    # one standard deviation
+    (
+        lambda x, y, z: (x / z, y / z / 5 * x),
+        lambda x, y, z: (x / z, y / 5 * (x / z)),
+        (X, B, B + 3),
+    ),
+    (
+        lambda x, y, z, w: x / deviation(z) - y / deviation(z) / 5 * w,
+        lambda x, y, z, w: np.divide(*(deviation(z), x - y / 5 * w)[::-1]),
+        (X, B, Y, Y + 1),
+    ),
+    (
+        lambda x, y, z, w: x / deviation(z) + y / deviation(z) / 5 * w,
+        lambda x, y, z, w: np.divide(*(deviation(z), x + y / 5 * w)[::-1]),
+        (X, B, Y, Y + 1),
+    ),
     # kinks and choices
     (lambda x: tg.relu(x), lambda x: np.maximum(0, x), (X,)),
     (lambda m, x: np.where(m, x, x), lambda m, x: x, (MASK, X)),
@@ -183,6 +213,8 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
     ),
     (lambda a, b: (a.T @ b).T, lambda a, b: b.T @ a, (X, Y)),
     (lambda a, b: (a @ b.T).T, lambda a, b: b @ a.T, (X, Y)),
+    (lambda a, b: (a.mT @ b).mT, lambda a, b: b.mT @ a, (CUBE, CUBE + 1)),
+    (lambda a, b: (a @ b.mT).mT, lambda a, b: b @ a.mT, (CUBE, CUBE + 1)),
     (lambda x: np.reshape(np.reshape(x, (2, 6)), (3, 4)), lambda x: np.reshape(x, (3, 4)), (X,)),
     (lambda x: np.reshape(x, (4, 3)), lambda x: x, (X,)),
     (lambda x: np.broadcast_to(x, (4, 3)), lambda x: x, (X,)),
@@ -267,7 +299,16 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
         lambda z: z * 3,
         (COLUMN,),
     ),
+    (lambda x: np.sum(np.reshape(x, (2, 6))), lambda x: np.sum(x), (X,)),
     # indexing
+    (lambda b: b[:, None], lambda b: np.reshape(b, (3, 1)), (B,)),
+    (lambda x: x[None, ..., None], lambda x: np.reshape(x, (1, 4, 3, 1)), (X,)),
+    (lambda x: x[:, None, :], lambda x: np.reshape(x, (4, 1, 3)), (X,)),
+    (
+        lambda x, y: np.take_along_axis(x, y[:, None], axis=1),
+        lambda x, y: np.reshape(x[ROWS, y], (4, 1)),
+        (X, LABELS),
+    ),
     (
         lambda x: scatter_add(x, (4, 3), Ellipsis, None),
         lambda x: np.reshape(x, (4, 3)),
@@ -289,6 +330,30 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
     (lambda x: x - tg.logsumexp(x, keepdims=True), lambda x: tg.log_softmax(x), (X,)),
     (lambda x: tg.softmax(x - np.max(x, axis=1, keepdims=True)), lambda x: tg.softmax(x), (X,)),
     (lambda x: tg.log_softmax(x - np.max(x)), lambda x: tg.log_softmax(x), (X,)),
+    # logistic regression
+    (
+        lambda x, y, z: (
+            (x / (1 - tg.sigmoid(z)) - y / tg.sigmoid(z)) * tg.sigmoid(z) * (1 - tg.sigmoid(z))
+        ),
+        weighted_slope,
+        (X, Y, X),
+    ),
+    (
+        lambda y, z: (
+            ((1 - y) / 5 / (1 - logistic(z)) - y / 5 / logistic(z))
+            * (logistic(z))
+            * (1 - logistic(z))
+        ),
+        lambda y, z: (logistic(z) - y) / 5,
+        (Y, X),
+    ),
+    (
+        lambda y, z: (
+            ((1 - y) / (1 - logistic(z)) - y / logistic(z)) * (logistic(z)) * (1 - logistic(z))
+        ),
+        lambda y, z: logistic(z) - y,
+        (Y, X),
+    ),
     # cross entropy
     (
         lambda x, y: -np.mean(tg.log_softmax(x)[ROWS, y]),
@@ -315,6 +380,14 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
         lambda x, y: (tg.cross_entropy(x, y), tg.softmax(x) - onehot(y)),
         lambda x, y: (tg.cross_entropy(x, y), picked(x, y)),
         (X, LABELS),
+    ),
+    (
+        lambda x, y: (
+            neural.cross_entropy(x, y, from_end=True),
+            tg.softmax(x) - (onehot(y) + onehot_from_end(y)),
+        ),
+        lambda x, y: (neural.cross_entropy(x, y, from_end=True), picked(x, y)),
+        (X, LABELS - 3),
     ),
     (
         lambda x, v, y: total(scatter_add(v, (4, 3), ROWS, y)) + x,

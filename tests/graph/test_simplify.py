@@ -167,9 +167,9 @@ def test_constants_are_folded_with_their_dtypes() -> None:
     assert str(parse(text).simplify()) == textwrap.dedent(
         """\
         def f(x: float32[3]):
-            t3: float64[3] = np.power(array(6.0, 'float64'), x)
-            t4: float32[3] = np.power(3, x)
-            return (t3, t4)"""
+            t1: float64[3] = np.power(array(6.0, 'float64'), x)
+            t2: float32[3] = np.power(3, x)
+            return (t1, t2)"""
     )
 
 

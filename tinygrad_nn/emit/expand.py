@@ -201,6 +201,10 @@ class _Expansion:
             updates=tuple((node, self.now.get(new, new)) for node, new in graph.updates),
             names={n: name for n, name in self.names.items() if n in kept},
             origin={n: of for n, of in self.origin.items() if n in kept},
+            merged={
+                self.now.get(n, n): tuple(self.now.get(each, each) for each in of)
+                for n, of in graph.merged.items()
+            },
         )
 
     def rewired(self, node: Node) -> Node:

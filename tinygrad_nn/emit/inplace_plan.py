@@ -70,6 +70,11 @@ class InPlace:
         self.phase = phase
         self.kept = {*kept, *graph.outputs, *graph.inputs, *graph.captured}
         self.uses = count_uses(graph)
+        self.readers: dict[Node, list[Node]] = {}
+        for node in graph.nodes:
+            for parent in node.inputs:
+                if isinstance(parent, Node):
+                    self.readers.setdefault(parent, []).append(node)
         self.next: dict[Node, Node] = {}
         self.before: dict[Node, Node] = {}
         self.absorbed: set[Node] = set()
@@ -85,15 +90,27 @@ class InPlace:
             self._last[node] = self._last.get(after, after)
 
     def plan_setitem(self, node: Node) -> None:
-        """Entries are replaced in the memory of ``x`` if nothing else looks at it."""
+        """Entries are replaced in the memory of ``x`` if nothing looks at it afterwards."""
         x, readers = node.inputs[0], 1
         arithmetic = self.arithmetic_of(node)
         if arithmetic is not None:
             self.augmented[node] = arithmetic
             self.absorbed |= {arithmetic, arithmetic.inputs[0]}
             readers = 2
-        if isinstance(x, Node) and self.uses[x] == readers and self.is_own(x, node):
+        if not isinstance(x, Node) or not self.is_own(x, node):
+            return
+        own = {node, *((arithmetic, arithmetic.inputs[0]) if arithmetic is not None else ())}
+        others = [reader for reader in self.readers[x] if reader not in own]
+        if self.uses[x] == readers + len(others) and all(self.is_for(r, own) for r in others):
             self.chain(x, node)
+
+    def is_for(self, reader: Node, statement: set[Node]) -> bool:
+        """Whether a node is computed for nothing but a statement: then it is computed before."""
+        while reader not in statement:
+            if self.uses[reader] != 1 or reader in self.kept:
+                return False
+            (reader,) = self.readers[reader]
+        return True
 
     def arithmetic_of(self, node: Node) -> Node | None:
         """The node ``x[i] - v`` of ``x[i] = x[i] - v``, if nothing else needs it."""
@@ -118,7 +135,7 @@ class InPlace:
             return
         again = self.is_same_variable(x, node)
         written = x.function in (setitem, scatter_add) or x in self.before
-        if (written or again) and x.value.ndim:
+        if again or (written and x.value.ndim):
             self.chain(x, node)
 
     def is_same_variable(self, x: Node, node: Node) -> bool:
@@ -134,7 +151,7 @@ class InPlace:
             x not in self.kept
             and x.function is not None
             and views(x) is None
-            and isinstance(x.value, np.ndarray)
+            and isinstance(x.value, (np.ndarray, np.generic))  # a number gets the name anew
             and self.phase[x] == self.phase[node]
         )
 

@@ -13,7 +13,7 @@ from ..weak import plain
 from .code import ATOM, UNARY, Code, bracketed, call, name, string
 
 #: Arrays of up to this many entries are written out; larger ones as the bytes that they are.
-_WRITTEN_OUT = 64
+WRITTEN_OUT = 100
 
 
 def literal(value: Any) -> Code:
@@ -98,12 +98,17 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
 
 
+def is_readable(value: Any) -> bool:
+    """Whether an array is written out, or as a call that makes it, and not as its bytes."""
+    return value.size <= WRITTEN_OUT or any(_same(same, value) for _, same in _made(value))
+
+
 def _array(value: Any) -> Code:
     """The shortest of the ways to write an array that gives it exactly."""
     for code, same in _made(value):
         if _same(same, value):
             return code
-    if 0 < value.size <= _WRITTEN_OUT:
+    if 0 < value.size <= WRITTEN_OUT:
         written = _written_out(value)
         if written is not None:
             return written
@@ -131,6 +136,17 @@ def _made(value: Any) -> Iterator[tuple[Code, Any]]:
         if filler is not None:
             options = {} if inferred else {"dtype": dtype(value.dtype)}
             yield call("np.full", [_shape(value), filler], options), np.full_like(value, first)
+    if value.ndim == 2 and value.shape[1] == 1 and value.shape[0] > 2:
+        for code, same in _made(value[:, 0]):
+            if code.opening == "np.arange(":
+                yield bracketed(f"{code.text}[", [Code(":"), Code("None")], "]"), same[:, None]
+    if value.ndim == 2 and min(value.shape) > 1 and not value[0, -1]:
+        ones = call("np.ones", [_shape(value)], kind)
+        yield call("np.tril", [ones]), np.tril(np.ones_like(value))
+    if value.ndim == 2 and min(value.shape) > 1 and value[0, -1] and not value[-1, 0]:
+        ones, offset = call("np.ones", [_shape(value)], kind), [] if value[0, 0] else [Code("k=1")]
+        triangle = np.triu(np.ones_like(value), k=len(offset))
+        yield call("np.triu", [ones, *offset]), triangle
     if value.ndim == 2 and value.shape[0] == value.shape[1] > 1:
         yield call("np.eye", [number(len(value))], kind), np.eye(len(value), dtype=value.dtype)
 

@@ -12,10 +12,14 @@ from typing import Any
 
 from ..graph import Graph
 from ..graph.frozen import trace_for_good
+from ..graph.gradient import gradient
+from ..graph.rewrites import DERIVED
+from ..graph.simplify import simplify
 from ..node import Node
 from .code import WIDTH
 from .expand import expand, labels_to_check
 from .idioms import readable
+from .inplace_plan import views
 from .naming import NUMBERED, Names
 from .results import Results
 from .signature import Signature
@@ -45,7 +49,7 @@ def derive(f: Callable[..., Any], *args: Any, wrt: Any = 0) -> str:
     """
     graph = trace_for_good(f, *args)
     places = tuple(wrt) if isinstance(wrt, (tuple, list)) else (wrt,)
-    return _text(graph.gradient(wrt).simplify(), places)
+    return _text(simplify(gradient(graph, wrt, simple=True), DERIVED), places)
 
 
 def source(graph: Graph) -> str:
@@ -60,6 +64,8 @@ def _text(graph: Graph, wrt: tuple[int, ...] | None = None) -> str:
     """
     labels = labels_to_check(graph)
     own = len(graph.outputs)
+    unnamed = [node for node in labels if NUMBERED.fullmatch(graph.names[node])]
+    graph = replace(graph, names={**graph.names, **dict.fromkeys(unnamed, "labels")})
     graph = expand(replace(graph, outputs=(*graph.outputs, *labels)))
     graph = readable(graph)
     classes = dict(zip(graph.outputs[own:], labels.values(), strict=True))
@@ -162,13 +168,22 @@ class _Module:
         origin, home = self.graph.origin, self.writer.home
         if statement.node in self.graph.inputs:
             return ""
-        lines: dict[int, str] = {}
-        for node in (statement.node, *statement.parts):
-            of = home.get(origin[node]) if node in origin else None
-            if of is not None and id(of) in place and of.node is not None:
-                lines[place[id(of)]] = self.writer.variable[of.node]
-        words = [f"{name} (line {line})" for line, name in sorted(lines.items())]
+        lines: dict[str, list[int]] = {}
+        parts = [part for part in statement.parts if views(part) is None]
+        for node in (statement.node, *parts):
+            forward = (origin[node], *self.graph.merged.get(node, ())) if node in origin else ()
+            for of in map(home.get, forward):
+                if of is not None and id(of) in place and of.phase < statement.phase:
+                    assert of.node is not None
+                    lines.setdefault(self.writer.variable[of.node], []).append(place[id(of)])
+        found = sorted((sorted({*numbers}), name) for name, numbers in lines.items())
+        words = [f"{name} ({_lines(numbers)})" for numbers, name in found]
         return f"  of {enumerated(words)}" if words else ""
+
+
+def _lines(numbers: list[int]) -> str:
+    """``line 3``, ``lines 3 and 5``."""
+    return f"line{'s' if len(numbers) > 1 else ''} {enumerated([str(n) for n in numbers])}"
 
 
 def enumerated(words: list[str]) -> str:

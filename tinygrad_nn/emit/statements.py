@@ -103,12 +103,20 @@ class Writer:
             last = self.in_place.last(node)
             if not NUMBERED.fullmatch(own) and node not in self.updating:
                 before = shared.get(last)
-                if before is None or re.sub(r"_\d+$", "", own) != re.sub(r"_\d+$", "", before):
+                another = before is None or _stem(own) != _stem(before)
+                if another or node in self.graph.origin:
                     shared[last] = own
+        called = {name: node for node, name in self.graph.names.items()}
         for node in self.graph.nodes:
             last = self.in_place.last(node)
             if last in shared and last not in chosen:
-                chosen[last] = self.names.give(shared[last])
+                wanted = shared[last]
+                of = called.get(wanted[1:]) if wanted.startswith("d") else None
+                if of is not None:  # the gradient of what has another name here
+                    of = self.in_place.last(of)
+                    variable = chosen.get(of) or self.variable.get(of)
+                    wanted = f"d{variable}" if variable is not None else wanted
+                chosen[last] = self.names.give(wanted)
         return {
             n: chosen[last] for n in self.graph.nodes if (last := self.in_place.last(n)) in chosen
         }
@@ -147,7 +155,8 @@ class Writer:
         if node in self.own_names or node in self.in_place.kept or node in self.in_place.next:
             return False
         if len(code.text) > _LONGEST_PART:
-            return False
+            readers = self.in_place.readers.get(node, [])
+            return self.uses[node] == 1 and any(r in self.in_place.before for r in readers)
         return self.uses[node] == 1 or (views(node) in self.variable and code.level == NAME)
 
     def assign(self, node: Node, part: _Part) -> None:
@@ -161,8 +170,9 @@ class Writer:
         assert node is not None
         statement.phase = self.phase.get(node, 0) if phase is None else phase
         self.statements.append(statement)
-        for part in (node, *statement.parts):
-            self.home[part] = statement
+        self.home[node] = statement
+        for part in statement.parts:
+            self.home.setdefault(part, statement)
 
     def variable_of(self, node: Node) -> str:
         """The variable that a node is assigned to, new if it has none yet."""
@@ -268,9 +278,14 @@ class Writer:
     def check_labels(self, node: Node) -> None:
         """Refuse labels that are none: NumPy would count a negative one from the end."""
         y, classes = self.variable[node], self.labels[node]
-        lines = check(labels_test(y, classes), f"{y} must hold labels from 0 to {classes - 1}")
+        lines = check(labels_test(y, classes), f"{y} must be from 0 to {classes - 1}")
         phase = self.phase.get(node, 0)
         self.statements.append(Statement("", Code(""), None, lines=tuple(lines), phase=phase))
+
+
+def _stem(text: str) -> str:
+    """A name without the number that tells its values apart."""
+    return re.sub(r"_\d+$", "", text)
 
 
 def labels_test(y: str, classes: int) -> list[str]:

@@ -17,15 +17,26 @@ from .backward import Backward
 from .graph import Constant, Graph
 from .marking import marked
 from .names import extended
+from .rewrites import READING
+from .simplify import simplify
 from .tracer import needed
 
 
-def gradient(graph: Graph, wrt: Any = 0) -> Graph:
-    """The forward and the backward pass as one graph; see :meth:`Graph.gradient`."""
+def gradient(graph: Graph, wrt: Any = 0, simple: bool = False) -> Graph:
+    """The forward and the backward pass as one graph; see :meth:`Graph.gradient`.
+
+    Args:
+        graph: a program that gives a single number.
+        wrt: what to differentiate with respect to.
+        simple: simplify the program before it is differentiated: what it computes twice gets one
+            gradient, and a softmax written by hand the short one.
+    """
     _single_number(graph)
     structure, chosen = _chosen(graph, wrt)
     new = marked(graph, chosen)
     graph = _renewed(graph, new)
+    if simple:  # once it is known where gradients flow, for on that the simplification depends
+        graph = simplify(graph, READING)
     (root,), wanted = graph.outputs, [new[node] for node in chosen]
     with tracing(graph.inputs) as tape, transforming():
         grads: dict[Node, Any] = {}

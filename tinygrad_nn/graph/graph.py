@@ -48,6 +48,7 @@ class Graph:
         updates: what the program writes into its arguments: pairs of an input and the node whose
             value it has in the end.
         origin: for each node that belongs to a derivative, the node whose rule made it.
+        merged: for such a node of a simplified graph, further nodes whose rules' work it does.
         function: what was traced; None for a graph that was made otherwise.
     """
 
@@ -63,6 +64,7 @@ class Graph:
     labels: dict[Node, int] = field(default_factory=dict, repr=False)
     updates: tuple[tuple[Node, Node], ...] = ()
     origin: dict[Node, Node] = field(default_factory=dict, repr=False)
+    merged: dict[Node, tuple[Node, ...]] = field(default_factory=dict, repr=False)
     function: Any = field(default=None, repr=False)
 
     @cached_property
@@ -88,7 +90,7 @@ class Graph:
             ShapeError: an array of another shape than the graph was traced with.
         """
         values = self._inputs_of(args)
-        env: dict[Node, Any] = {node: node.value for node in self.captured}
+        env: dict[Node, Any] = {node: plain(node.value) for node in self.captured}
         for node, value in zip(self.inputs, values, strict=True):
             if np.shape(value) != node.value.shape:
                 raise ShapeError(

@@ -10,6 +10,7 @@ most; the work of each is proportional to the number of nodes.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from ..node import Node, leaf
@@ -39,7 +40,12 @@ def simplify(graph: Graph, table: Table = TABLE) -> Graph:
         }
         if not builder.unsure or (i > 0 and not builder.applied):
             break
-    return replace(simple, origin=_origin(graph, simple, stands_for))
+    nearest = _nearest(graph, stands_for, set(simple.everything)) if simple.origin else {}
+    return replace(
+        simple,
+        origin={node: nearest[of] for node, of in simple.origin.items() if of in nearest},
+        merged=_merged(graph, simple, stands_for, nearest),
+    )
 
 
 def _once(graph: Graph, table: Table, first: bool) -> tuple[Graph, Builder, dict[Node, Any]]:
@@ -49,6 +55,7 @@ def _once(graph: Graph, table: Table, first: bool) -> tuple[Graph, Builder, dict
     first pass.
     """
     builder = Builder(table)
+    builder.labels |= {(node, classes, False) for node, classes in graph.labels.items()}
     stands_for: dict[Node, Any] = {n: n for n in (*graph.inputs, *graph.captured)}
     uses = {} if first else count_uses(graph)
     for node in graph.nodes:
@@ -95,7 +102,7 @@ def _assembled(
 
 
 def _names(graph: Graph, stands_for: dict[Node, Any], nodes: tuple[Node, ...]) -> dict[Node, str]:
-    """Names for the inputs and ``nodes``: the best of what each stands for, or a new number.
+    """Names for the inputs and ``nodes``: the best of what each stands for, or the next number.
 
     The user's own name is best, then that of a gradient.
     """
@@ -109,22 +116,54 @@ def _names(graph: Graph, stands_for: dict[Node, Any], nodes: tuple[Node, ...]) -
             rank = -1
         if new not in found or rank < found[new][0]:
             found[new] = (rank, name)
-    numbers = [int(m[1]) for m in map(NUMBERED.fullmatch, graph.names.values()) if m]
-    last = max(numbers, default=0)
     names = {node: graph.names[node] for node in graph.inputs}
+    taken = {*names.values(), *(name for rank, name in found.values() if rank < 2)}
+    numbers = (f"t{n}" for n in count(1) if f"t{n}" not in taken)
     for node in nodes:
-        if node not in found:
-            last += 1
-        names[node] = found[node][1] if node in found else f"t{last}"
+        rank, name = found.get(node, (2, ""))
+        names[node] = name if rank < 2 else next(numbers)
     return names
 
 
-def _origin(graph: Graph, simple: Graph, stands_for: dict[Node, Any]) -> dict[Node, Node]:
-    """For each node that belongs to a derivative, what now stands for the node it is that of."""
-    if not simple.origin:
-        return {}
-    nearest = _nearest(graph, stands_for, set(simple.everything))
-    return {node: nearest[forward] for node, forward in simple.origin.items() if forward in nearest}
+def _is_live(x: Any, live: set[Node]) -> bool:
+    return isinstance(x, Node) and x in live
+
+
+#: How many nodes that have become part of another one are looked at to tell what it does.
+_LOOKED_AT = 50
+
+
+def _merged(
+    graph: Graph, simple: Graph, stands_for: dict[Node, Any], nearest: dict[Node, Node]
+) -> dict[Node, tuple[Node, ...]]:
+    """For each node of a derivative what else it is the derivative of than its origin says.
+
+    That is what the nodes are derivatives of which it stands for, and those before them for which
+    no node stands any more.
+    """
+    live = set(simple.nodes) & simple.origin.keys()
+    merged: dict[Node, dict[Node, None]] = {}
+    for old in graph.nodes:
+        new = stands_for[old]
+        if old not in graph.origin or not _is_live(new, live):
+            continue
+        found, stack = merged.setdefault(new, {}), [old]
+        seen = {old}
+        while stack and len(seen) < _LOOKED_AT:
+            each = stack.pop()
+            for of in (graph.origin[each], *graph.merged.get(each, ())):
+                if of in nearest:
+                    found[nearest[of]] = None
+            for parent in each.inputs:
+                gone = parent in graph.origin and not _is_live(stands_for[parent], live)
+                if gone and parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
+    return {
+        node: tuple(of for of in found if of is not simple.origin[node])
+        for node, found in merged.items()
+        if len(found) > 1
+    }
 
 
 def _nearest(graph: Graph, stands_for: dict[Node, Any], there: set[Node]) -> dict[Node, Node]:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...rules.neural import relu
+from ...node import Node
 from ...weak import weak
-from .pattern import is_minus_zero, is_number, rewrite
+from .pattern import is_minus_zero, is_number, operands_of, rewrite
 from .types import keeps_loop
 
 #: A line of the table that is true of floating-point operands.
@@ -206,7 +207,7 @@ rewrite(
 real(
     lambda c, x, y: x * (c * y),
     lambda c, x, y: (c * x) * y,
-    when=lambda c, x, y: _before(x, y) and moderate(c, x, y),
+    when=lambda c, x, y: _before(x, y) and moderate(c, x, y) and (c * y).used_once,
 )
 real(
     lambda c, x, y: c * (x * y),
@@ -233,24 +234,44 @@ real(lambda x: np.square(x), lambda x: x * x)
 # the derivative of y = 1 / (1 + exp(-x)) is y (1 - y)
 real(
     lambda x: 1 / (1 + np.exp(x)) / (1 + np.exp(x)) * np.exp(x),
-    lambda x: _logistic_slope(1 / (1 + np.exp(x))),
+    lambda x: 1 / (1 + np.exp(x)) * (1 - 1 / (1 + np.exp(x))),
 )
 real(
     lambda x, y: y * (1 / (1 + np.exp(x))) / (1 + np.exp(x)) * np.exp(x),
-    lambda x, y: y * _logistic_slope(1 / (1 + np.exp(x))),
+    lambda x, y: y * (1 / (1 + np.exp(x))) * (1 - 1 / (1 + np.exp(x))),
 )
 
 
 def is_positive(z: Any) -> bool:
-    """Whether a divisor is known not to be 0: a number, or a sum of exponentials (a softmax's)."""
+    """Whether a divisor is known not to be 0.
+
+    That is a number, a sum of exponentials (a softmax's), or the root of a sum of squares and a
+    number (a standard deviation's).
+    """
     if z.function is np.sum:
         parent = z.operand.inputs[0]
         return parent is not None and parent.function is np.exp
+    if z.function is np.sqrt and isinstance(z.operand.inputs[0], Node):
+        inner = z.operand.inputs[0]
+        terms = operands_of(inner) if inner.function is np.add else ()
+        numbers = [x for x in terms if is_number(x) and 0 < x < np.inf]
+        return len(numbers) == 1 and any(map(_is_sum_of_squares, terms))
     return is_number(z.constant) and bool(0 < z.constant < np.inf)
 
 
-def _logistic_slope(y: Any) -> Any:
-    return y * (1 - y)
+def _is_sum_of_squares(x: Any) -> bool:
+    """Whether a node is a sum of squares, or a mean of them."""
+    if isinstance(x, Node) and x.function is np.divide and is_number(x.arguments[1]):
+        x = x.inputs[0] if x.arguments[1] > 0 else None
+    if not isinstance(x, Node) or x.function is not np.sum:
+        return False
+    square = x.inputs[0]
+    return (
+        isinstance(square, Node)
+        and square.function is np.multiply
+        and isinstance(square.inputs[0], Node)
+        and square.inputs[0] is square.inputs[1]
+    )
 
 
 real(
@@ -262,6 +283,23 @@ real(
     lambda x, y, z: x / z - y / z,
     lambda x, y, z: (x - y) / z,
     when=lambda x, y, z: is_positive(z) and not narrow(x, y),
+)
+
+# what is divided by one standard deviation is divided once
+real(
+    lambda x, y, z, n: y / z / n * x,
+    lambda x, y, z, n: y / n * (x / z),
+    when=lambda x, y, z, n: moderate(n, y) and not narrow(y) and x.builder.has(np.divide, x, z),
+)
+real(
+    lambda x, y, z, w, n: x / z + y / z / n * w,
+    lambda x, y, z, w, n: (x + y / n * w) / z,
+    when=lambda x, z: is_positive(z) and not narrow(x),
+)
+real(
+    lambda x, y, z, w, n: x / z - y / z / n * w,
+    lambda x, y, z, w, n: (x - y / n * w) / z,
+    when=lambda x, z: is_positive(z) and not narrow(x),
 )
 
 # A product of matrices, then what is added to it: dW = X.T @ dh + reg * W.

@@ -52,8 +52,8 @@ class Builder:
         unsure: whether a rewrite was not applied that may be in the next pass, when it is known
             better how often each node is used.
         uses: how often each operand was used in the old graph, as far as it is known.
-        labels: the nodes that hold class labels, as a cross entropy of the user's own checks, each
-            with the number of classes.
+        labels: what holds class labels, as a loss checks them, each with the number of classes and
+            whether negative ones count from the end.
     """
 
     def __init__(self, table: Table = TABLE) -> None:
@@ -62,7 +62,7 @@ class Builder:
         self.applied: list[Rewrite | None] = []
         self.unsure = False
         self.uses: dict[Node, int] = {}
-        self.labels: set[tuple[Any, int]] = set()
+        self.labels: set[tuple[Any, int, bool]] = set()
         self._table = table
         self._known: dict[Any, Any] = {}
         self._digests: dict[int, tuple[Any, Any]] = {}
@@ -133,9 +133,21 @@ class Builder:
             node.code, node.offset = self._old.code, self._old.offset
             self.made_for[node] = self._old
         self.nodes.append(node)
-        if function is cross_entropy and not keywords and isinstance(operands[1], Node):
-            self.labels.add((operands[1], node.arguments[0].shape[1]))
+        if function is cross_entropy and isinstance(operands[1], Node):
+            from_end = bool((keywords or {}).get("from_end"))
+            self.labels.add((operands[1], node.arguments[0].shape[1], from_end))
         return node
+
+    def knows_labels(self, x: Any, classes: int, from_end: bool = False) -> bool:
+        """Whether an operand is known to hold labels of so many classes."""
+        return isinstance(x, Node) and (x, classes, from_end) in self.labels
+
+    def has(self, function: Any, *operands: Any) -> bool:
+        """Whether a call has been made already, so that it costs nothing."""
+        operands = tuple(map(_as_operand, operands))
+        function, operands, keywords = canonical(function, operands, None)
+        carries = self._carries(function, operands)
+        return self._key(function, operands, keywords, carries) in self._known
 
     def _carries(self, function: Any, operands: tuple[Any, ...]) -> bool:
         return (

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ...node import Node
 from ...rules.indexing import scatter_add, setitem
-from ...rules.neural import cross_entropy, log_softmax, logsumexp, softmax
-from .pattern import rewrite
+from ...rules.neural import cross_entropy, log_softmax, logsumexp, sigmoid, softmax
+from .arithmetic import real
+from .pattern import is_number, operands_of, rewrite
 from .reductions import is_column
 
 # --- softmax --------------------------------------------------------------------------------------
@@ -69,10 +71,36 @@ def _row_axis(x: Any, axis: Any) -> int:
 _add_shift_for(softmax)
 _add_shift_for(log_softmax)
 
+# --- logistic regression --------------------------------------------------------------------------
+
+
+def is_probability(p: Any) -> bool:
+    """Whether ``p`` is a sigmoid: between 0 and 1, and neither but for rounding."""
+    if p.function is sigmoid:
+        return True
+    if p.function is not np.divide:
+        return False
+    above, below = operands_of(p.operand)
+    if not (is_number(above) and above == 1 and isinstance(below, Node)):
+        return False
+    terms = operands_of(below) if below.function is np.add else ()
+    ones = [x for x in terms if is_number(x) and x == 1]
+    return len(ones) == 1 and any(isinstance(x, Node) and x.function is np.exp for x in terms)
+
+
+# the derivative of -(y log p + (1 - y) log(1 - p)), times that of the sigmoid, is p - y
+real(
+    lambda x, y, p: (x / (1 - p) - y / p) * p * (1 - p),
+    lambda x, y, p: x * p - y * (1 - p),
+    when=lambda p: is_probability(p),
+)
+real(lambda y, n, p: (1 - y) / n * p - y / n * (1 - p), lambda y, n, p: (p - y) / n)
+real(lambda y, p: (1 - y) * p - y * (1 - p), lambda y, p: p - y)
+
 # --- cross entropy --------------------------------------------------------------------------------
 
 
-def _is_rows(rows: Any) -> bool:
+def is_rows(rows: Any) -> bool:
     """Whether an index array is 0, 1, 2, ..."""
     r = rows.constant
     return (
@@ -90,7 +118,7 @@ def _is_pick(shape: tuple[int, ...], rows: Any, labels: Any) -> bool:
         return False
     if labels.dtype.kind not in "iu":
         return False
-    return _is_rows(rows) and (labels.constant is None or int(labels.constant.min(initial=0)) >= 0)
+    return is_rows(rows) and (labels.constant is None or int(labels.constant.min(initial=0)) >= 0)
 
 
 def _is_mean(x: Any, rows: Any, labels: Any, c: Any) -> bool:
@@ -144,9 +172,34 @@ def _is_onehot(x: Any, labels: Any, i: Any, classes: Any) -> bool:
         i == (n, 1)
         and labels.shape == (n,)
         and classes.shape == (c,)
-        and _is_rows(classes)
-        and (labels.operand, c) in labels.builder.labels
+        and is_rows(classes)
+        and labels.builder.knows_labels(labels.operand, c)
     )
+
+
+# the same of labels that may be negative, and then count from the end
+rewrite(
+    lambda x, labels, i, classes, before, dtype: (
+        softmax(x)
+        - (
+            (np.reshape(labels, i) == classes).astype(dtype)
+            + (np.reshape(labels, i) == before).astype(dtype)
+        )
+    ),
+    lambda x, labels: minus_onehot(softmax(x), np.arange(x.shape[0]), labels),
+    when=lambda x, labels, i, classes, before: _is_onehot_from_end(x, labels, i, classes, before),
+)
+
+
+def _is_onehot_from_end(x: Any, labels: Any, i: Any, classes: Any, before: Any) -> bool:
+    """Whether ``labels`` are compared with 0..C-1 and -C..-1, and have been picked with."""
+    if x.ndim != 2 or before.constant is None:
+        return False
+    n, c = x.shape
+    counted = np.array_equal(before.constant, np.arange(-c, 0))
+    fits = i == (n, 1) and labels.shape == (n,) and classes.shape == (c,)
+    picked = labels.builder.knows_labels(labels.operand, c, from_end=True)
+    return fits and is_rows(classes) and counted and picked
 
 
 # --- the same as it comes out of the spellings by hand --------------------------------------------

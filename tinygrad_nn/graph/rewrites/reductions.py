@@ -134,4 +134,5 @@ def _of_broadcast(x: Any, i: Any, axis: Any, keepdims: Any) -> Any:
     return np.broadcast_to(np.reshape(x, lengths) * count, shape)
 
 
+rewrite(lambda x, i: np.sum(np.reshape(x, i)), lambda x: np.sum(x))
 rewrite(lambda x, i, axis, keepdims: _sum(np.broadcast_to(x, i), axis, keepdims), _of_broadcast)

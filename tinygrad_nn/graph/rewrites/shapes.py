@@ -43,6 +43,25 @@ rewrite(lambda x, i: np.transpose(np.transpose(x, i)), lambda x, i: _composed(x,
 rewrite(lambda a, b: (a.T @ b).T, lambda a, b: b.T @ a, when=lambda a, b: a.ndim == b.ndim == 2)
 rewrite(lambda a, b: (a @ b.T).T, lambda a, b: b @ a.T, when=lambda a, b: a.ndim == b.ndim == 2)
 
+
+def _swaps_last(a: Any, b: Any, i: Any) -> bool:
+    """Whether axes ``i`` are those of a stack of matrices, each transposed."""
+    n = a.ndim
+    return n == b.ndim and n > 2 and _axes(a, i) == (*range(n - 2), n - 1, n - 2)
+
+
+# and of a stack of matrices
+rewrite(
+    lambda a, b, i: np.transpose(np.transpose(a, i) @ b, i),
+    lambda a, b, i: np.transpose(b, i) @ a,
+    when=_swaps_last,
+)
+rewrite(
+    lambda a, b, i: np.transpose(a @ np.transpose(b, i), i),
+    lambda a, b, i: b @ np.transpose(a, i),
+    when=_swaps_last,
+)
+
 # --- reshapes and casts ---------------------------------------------------------------------------
 
 rewrite(lambda x, i, j: np.reshape(np.reshape(x, i), j), lambda x, i, j: np.reshape(x, j))
