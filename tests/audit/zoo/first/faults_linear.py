@@ -145,6 +145,7 @@ _CORRECT = (
     "correct_class_scores",
     "correct class",
     "row_sum",
+    "number of",
     "scores[np.arange(num_train), y]",
     Line("correct_class_scores = scores"),
 )
