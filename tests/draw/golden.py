@@ -58,6 +58,7 @@ def drawings():
     return {
         "two_layer_net": to_dot(net, parameters=PARAMETERS),
         "two_layer_net_gradients": to_dot(net, parameters=PARAMETERS, gradients=True),
+        "two_layer_net_backward": to_dot(net.gradient().simplify()),
         "loop": to_dot(tg.trace(loop, np.ones((3, 4)), np.eye(4)), values=True, direction="LR"),
         "square": to_dot(tg.trace(square, np.float32(3.0))),
         "constants": to_dot(tg.trace(constants, np.ones((3, 4)))),

@@ -14,10 +14,13 @@ import pytest
 import tinygrad_nn as tg
 from tests.draw.golden import FOLDER, PARAMETERS, drawings, loss, two_layer_net
 from tinygrad_nn.datasets import toy, toy_parameters
-from tinygrad_nn.draw import labels, to_dot
+from tinygrad_nn.draw import labels, style, to_dot
 from tinygrad_nn.graph import parse
 
-NAMES = ["two_layer_net", "two_layer_net_gradients", "loop", "square", "constants"]
+NAMES = [
+    "two_layer_net", "two_layer_net_gradients", "two_layer_net_backward", "loop", "square",
+    "constants",
+]  # fmt: skip
 
 
 def edges(dot):
@@ -53,6 +56,24 @@ def test_ids_are_places_in_the_graph(drawn):
     dot = drawn["two_layer_net"]
     defined = re.findall(r"^\t(n\d\w*) \[", dot, flags=re.MULTILINE)
     assert defined == [f"n{i}" for i in range(len(two_layer_net().index))]
+
+
+def test_a_derivatives_operations_are_told_from_the_forward_ones(drawn):
+    graph = two_layer_net().gradient().simplify()
+    dot = drawn["two_layer_net_backward"]
+    backward = {f"n{graph.index[node]}" for node in graph.origin}
+    red = {
+        line.split()[0]
+        for line in dot.splitlines()
+        if "<TABLE" in line and f'COLOR="{style.GRADIENT}" BGCOLOR' in line
+    }
+    assert red == backward
+    for start, end, look in re.findall(r"^\t(\w+) -> (\w+)(.*)", dot, flags=re.MULTILINE):
+        within, into = start in backward and end in backward, end in backward
+        assert (style.GRADIENT in look) == within
+        assert ("style=dashed" in look) == (into and not within)
+    assert f'COLOR="{style.GRADIENT}"><B>dW1</B>' in line_of(dot, "dW1")
+    assert style.GRADIENT not in line_of(dot, "data_loss")
 
 
 def test_a_value_used_twice_sends_two_edges(drawn):

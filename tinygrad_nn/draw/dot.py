@@ -25,7 +25,8 @@ def to_dot(graph: Graph, **style: Any) -> str:
             ``parameters``, ``direction``, ``dtypes``.
 
     Returns:
-        DOT source. Node ``n0`` is the graph's first input, and so on in the graph's order; ``n0_1``
+        DOT source, in which the operations of a derivative (those of ``graph.gradient()``) are red.
+        Node ``n0`` is the graph's first input, and so on in the graph's order; ``n0_1``
         is the same input once more, for operations far away; ``n7_1`` is the array constant that is
         the second argument of operation ``n7``.
 
@@ -129,6 +130,9 @@ class _Drawing:
                 edge["labelangle"] = "25"  # between the edges, where no other node is
             if node in self.gradients and parent in self.gradients:
                 edge |= {"dir": "both", "color": f"{LINE}:{GRADIENT}"}
+            if node in self.graph.origin:
+                flows = parent in self.graph.origin
+                edge |= {"color": GRADIENT} if flows else {"style": "dashed"}
             self.digraph.edge(start, name, **edge)
 
     def start_of_edge(self, parent: Node, node: Node) -> str:
@@ -158,8 +162,11 @@ class _Drawing:
 
     def role(self, node: Node) -> str:
         """What a node is to the program: a key of BOXES."""
+        backward = node in self.graph.origin
         if node in self.outputs and node.function is not None:
-            return "output"
+            return "gradient" if backward else "output"
+        if backward:
+            return "backward"
         if node.function is not None:
             return "operation"
         if node in self.parameters:
@@ -178,7 +185,12 @@ class _Drawing:
             lines.append(labels.marked(text, color=GRADIENT, size=SMALL))
         if not title:
             return lines
-        return [labels.marked(title, bold=True), *([labels.GAP] if lines else []), *lines]
+        color = GRADIENT if node in self.graph.origin else ""
+        return [
+            labels.marked(title, bold=True, color=color),
+            *([labels.GAP] if lines else []),
+            *lines,
+        ]
 
     def type_and_value(self, value: Any) -> list[str]:
         """The smaller lines."""

@@ -61,7 +61,9 @@ SIZE, SMALL = 13, 11
 
 TEXT, QUIET, LINE = "#1a1a1a", "#5a5a5a", "#4d4d4d"
 
-#: Gradients, in text and lines: vermilion, dark enough to be read on white.
+#: Gradients, in text and lines: vermilion, dark enough to be read on white. So are the operations
+#: of a derivative and the edges between them; what these need of the forward part comes along
+#: dashed edges.
 GRADIENT = "#b84300"
 
 #: Colours of Okabe and Ito, which colour-blind readers tell apart, lightened to carry black text.
@@ -84,4 +86,6 @@ _CELLS = ' STYLE="ROUNDED" CELLBORDER="0" CELLSPACING="0" CELLPADDING="5"'
 TABLES = {
     "operation": f'{_CELLS} BORDER="1" COLOR="{LINE}" BGCOLOR="#ffffff"',
     "output": f'{_CELLS} BORDER="2" COLOR="#00795a" BGCOLOR="#cfeee3"',
+    "backward": f'{_CELLS} BORDER="1" COLOR="{GRADIENT}" BGCOLOR="#fff8f3"',
+    "gradient": f'{_CELLS} BORDER="2" COLOR="{GRADIENT}" BGCOLOR="#fde6d8"',
 }
