@@ -108,15 +108,41 @@ def test_it_is_the_same_text_each_time_and_can_be_read_back() -> None:
     assert str(parse(text)) == text
 
 
+def changes_its_argument(x: Any) -> Any:
+    total = np.sum(x * x)
+    x -= 0.1
+    return total
+
+
 @pytest.mark.parametrize(
     ("f", "args", "wrt", "error", "message"),
     [
-        (lambda x: x * 2, (np.ones(3),), 0, ShapeError, "single number"),
-        (lambda x: (x.sum(), x), (np.ones(3),), 0, ShapeError, "single number"),
-        (lambda x: np.sum(x), (np.ones(3),), 1, DataError, "has 1 arguments, and wrt is 1"),
+        (
+            lambda x: x * 2,
+            (np.ones(3),),
+            0,
+            ShapeError,
+            r"single number; f returns `x \* 2` of shape \(3,\)\n.*np.mean\n.*line \d+(?s:.*)\^\^",
+        ),
+        (
+            lambda x: (x.sum(), x),
+            (np.ones(3),),
+            0,
+            ShapeError,
+            r"single number; f returns 2 values, of shapes \(\), \(3,\)\n.* the loss alone",
+        ),
+        (
+            lambda x: np.sum(x),
+            (np.ones(3),),
+            1,
+            DataError,
+            r"\(0 for x\): f has 1 argument, and wrt is 1",
+        ),
+        (lambda x: np.sum(x), (np.ones(3),), (), DataError, r"and wrt is \(\)"),
+        (changes_its_argument, (np.ones(3),), 0, DataError, r"argument x in place(?s:.*)\^\^"),
         (lambda x: np.sum(x), (np.ones(3),), "x", DataError, "the place of an argument"),
-        (lambda x: np.sum(x) * 1.0, (np.arange(3),), 0, DtypeError, "x is none"),
-        (lambda x, s: np.sum(x), (np.ones(3), "s"), 1, DtypeError, "'s' is none"),
+        (lambda x: np.sum(x) * 1.0, (np.arange(3),), 0, DtypeError, "x, which holds int64"),
+        (lambda x, s: np.sum(x), (np.ones(3), "s"), 1, DtypeError, "constant 's'"),
     ],
 )
 def test_what_has_no_gradient_is_refused(

@@ -106,7 +106,7 @@ def test_structures_are_taken_by_key_and_given_back() -> None:
 @pytest.mark.parametrize(
     ("args", "error", "message"),
     [
-        ((X,), DataError, "expected a tuple of 3, not a tuple of 2"),
+        ((X,), DataError, r"traced with: 3 \(x, scale, word\), not 2"),
         ((X[:1], 2.0), ShapeError, r"x was traced with shape \(2, 3\), not \(1, 3\)"),
         ((X.T, 2.0), ShapeError, r"not \(3, 2\)"),
         ((X.tolist(), 2.0), DataError, "x was traced as an array or a number, and f is run"),

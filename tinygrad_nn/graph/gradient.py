@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import DataError, DtypeError, ShapeError
-from ..node import Node, leaf, tracing, transforming
+from ..node import Node, describe, leaf, tracing, transforming, where
 from ..tensor import Tensor, untracked
 from ..walk import walk
 from .backward import Backward
@@ -77,13 +77,29 @@ def _renewed(graph: Graph, new: dict[Node, Node]) -> Graph:
 
 
 def _single_number(graph: Graph) -> None:
-    if len(graph.outputs) != 1 or graph.outputs[0].value.shape != ():
+    """Refuse a program of which there is no one number to differentiate."""
+    if len(graph.outputs) != 1:
         shapes = ", ".join(str(node.value.shape) for node in graph.outputs)
         raise ShapeError(
-            f"the gradient is that of a single number; {graph.name} returns shapes {shapes}"
+            f"the gradient is that of a single number; {graph.name} returns {len(graph.outputs)} "
+            f"values, of shapes {shapes}\n"
+            "  let the function return the loss alone"
+        )
+    (output,) = graph.outputs
+    if output.value.shape != ():
+        raise ShapeError(
+            f"the gradient is that of a single number; {graph.name} returns {describe(output)} "
+            f"of shape {output.value.shape}\n"
+            f"  make a number of it, by np.sum or np.mean\n{where(output)}".rstrip()
         )
     if graph.updates:
-        raise DataError(f"{graph.name} changes its arguments in place: it has no gradient")
+        node, new = graph.updates[0]
+        raise DataError(
+            f"{graph.name} changes its argument {graph.names[node]} in place, and what is "
+            "differentiated leaves its arguments as they are\n"
+            f"  compute the new value under a name of its own, or make the step outside\n"
+            f"{where(new)}".rstrip()
+        )
 
 
 def _chosen(graph: Graph, wrt: Any) -> tuple[Any, list[Node]]:
@@ -93,25 +109,38 @@ def _chosen(graph: Graph, wrt: Any) -> tuple[Any, list[Node]]:
         arguments = tuple(range(len(graph.inputs)))
     single = not isinstance(wrt, (tuple, list))
     places = (wrt,) if single else tuple(wrt)
+    if not places:
+        raise _no_such_place(graph, len(arguments), wrt)
     chosen = []
     for place in places:
         try:
             chosen.append(arguments[index(place)])
         except (IndexError, TypeError):
-            raise DataError(
-                f"wrt is the place of an argument, or a tuple of places: {graph.name} has "
-                f"{len(arguments)} arguments, and wrt is {wrt!r}"
-            ) from None
+            raise _no_such_place(graph, len(arguments), wrt) from None
     slots = tree.leaves(chosen)
     for slot in slots:
         node = None if isinstance(slot, Constant) else graph.inputs[slot]
         if node is None or node.value.dtype.kind != "f":
-            name = repr(slot.value) if node is None else graph.names[node]
+            came = (
+                f"the constant {slot.value!r}"
+                if node is None
+                else f"{graph.names[node]}, which holds {node.value.dtype}"
+            )
             raise DtypeError(
-                f"a gradient needs floating-point arguments, and {name} is none\n"
+                f"a gradient needs floating-point arguments, and wrt={wrt!r} asks for that of "
+                f"{came}\n"
                 "  write 3.0 instead of 3, convert with .astype(float), or choose others with wrt"
             )
     return chosen[0] if single else tuple(chosen), [graph.inputs[slot] for slot in slots]
+
+
+def _no_such_place(graph: Graph, count: int, wrt: Any) -> DataError:
+    names = graph.parameters or [graph.names[node] for node in graph.inputs]
+    places = ", ".join(f"{i} for {name}" for i, name in enumerate(names))
+    return DataError(
+        f"wrt is the place of an argument, or a tuple of places ({places}): {graph.name} has "
+        f"{count} argument{'s' if count != 1 else ''}, and wrt is {wrt!r}"
+    )
 
 
 def _node(g: Any, wanted: Node) -> Node:

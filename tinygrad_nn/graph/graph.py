@@ -112,6 +112,12 @@ class Graph:
 
     def _inputs_of(self, args: tuple[Any, ...]) -> list[Any]:
         """The arrays among ``args``, one for each input, checked but for their shapes."""
+        if self.arguments is not None and len(args) != len(self.arguments):
+            names = ", ".join(self.parameters) or "arrays"
+            raise DataError(
+                f"{self.name} is run with as many arguments as it was traced with: "
+                f"{len(self.arguments)} ({names}), not {len(args)}"
+            )
         slots = tree.leaves(self.arguments)
         if self.arguments is None:
             slots, given = list(range(len(self.inputs))), tree.leaves(args)
