@@ -4,7 +4,7 @@ A call is traced once for every structure, shape and dtype of its arguments; the
 and handed to a backend, which writes source code for it; further calls of that kind run the code.
 What stands here is the front: which kind a call is, its kept programs, its arguments as a flat
 list and its result in the structure that the function returned. Imports: emit, graph, tensor, node,
-tree, errors.
+tree, weak, errors.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from .graph.frozen import trace_for_good
 from .graph.graph import Constant
 from .node import Node
 from .tensor import Tensor
+from .weak import AnotherTypeError
 
 Function = Callable[..., Any]
 
@@ -94,13 +96,18 @@ class Compiled:
         #: For each kind of call: which integers among the arguments are compiled in.
         self._static: dict[Any, frozenset[int]] = {}
         self._last: Entry | None = None
+        #: How many programs were built.
+        self._built = 0
         self._lock = threading.RLock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result of ``f`` for these arguments."""
         last = self._last
         if last is not None and not kwargs:
-            found = last.call(*args)
+            try:
+                found = last.call(*args)
+            except AnotherTypeError:
+                return self._slowly(args, kwargs)
             if found is not last:  # which says that this is another kind of call
                 return found
         return self._slowly(args, kwargs)
@@ -137,13 +144,22 @@ class Compiled:
         if any(isinstance(x, Tensor) and (x.requires_grad or x._node) for x in leaves):
             return self._f(*args)  # somebody differentiates or traces: what it is made of counts
         args = tuple(tree.map_leaves(_as_array, arg) for arg in args)
-        with self._lock:
-            entry = self._entry(args)
-            self._last = entry
-        result = entry.call(*args)
-        if result is entry:  # memory that overlaps, which a program with in-place parts cannot have
-            return self._f(*args)
-        return result
+        for variant in itertools.count():
+            with self._lock:
+                count = self._built
+                entry = self._entry(args, variant)
+                fresh = self._built > count
+                self._last = entry
+            try:
+                result = entry.call(*args)
+            except AnotherTypeError:  # nothing was written yet
+                if fresh:
+                    raise
+                continue
+            if result is entry:  # memory overlaps, which a program with in-place parts cannot have
+                break
+            return result
+        return self._f(*args)
 
     def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         bound = inspect.signature(self._f).bind(*args, **kwargs)
@@ -155,23 +171,28 @@ class Compiled:
             )
         return bound.args
 
-    def _entry(self, args: tuple[Any, ...]) -> Entry:
-        """The program for these arguments, a new one if need be."""
+    def _entry(self, args: tuple[Any, ...], variant: int) -> Entry:
+        """The program for these arguments, a new one if need be.
+
+        There are several of them, numbered by ``variant``, where the types of the numbers that
+        Python computes go by their values: ``2 ** n`` is an int or a float.
+        """
         kind = tuple(_structure(arg) for arg in args)
         leaves = [leaf for arg in args for leaf in tree.leaves(arg)]
         static = self._static.get(kind)
         entry = None
         if static is not None:
-            entry = self._entries.get(_key(kind, static, leaves))
+            entry = self._entries.get((variant, _key(kind, static, leaves)))
         if entry is None:
             entry = self._build(args)
             slots = tree.leaves(entry.graph.arguments)
             static = frozenset(i for i, slot in enumerate(slots) if isinstance(slot, Constant))
             self._static[kind] = static
-            self._entries[_key(kind, static, leaves)] = entry
+            self._built += 1
+            self._entries[variant, _key(kind, static, leaves)] = entry
             while len(self._entries) > KEPT:
                 self._entries.popitem(last=False)
-        self._entries.move_to_end(_key(kind, static or frozenset(), leaves))
+        self._entries.move_to_end((variant, _key(kind, static or frozenset(), leaves)))
         return entry
 
     def _build(self, args: tuple[Any, ...]) -> Entry:

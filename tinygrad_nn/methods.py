@@ -81,7 +81,7 @@ class ArrayMethods:
 
     def flatten(self) -> Any:
         """A copy in one dimension."""
-        return np.positive(np.ravel(self))
+        return np.ravel(self).copy()
 
     def ravel(self) -> Any:
         """np.ravel."""

@@ -1,7 +1,7 @@
 """Python's operators on tensors, each recorded as the NumPy function that it stands for.
 
 Python's operator on the values is what the ufunc computes, and on single numbers six times faster;
-so the operator computes, and the ufunc is what is recorded. Imports: rules (indexing).
+so the operator computes, and the ufunc is what is recorded. Imports: rules (indexing), weak.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from .rules.indexing import as_index, getitem
 from .rules.registry import plain
+from .weak import WEAK
 
 
 class Operators:
@@ -23,6 +24,7 @@ class Operators:
     _record: Callable[..., Any]
     _record_pair: Callable[..., Any]
     _record_operator: Callable[..., Any]
+    _round_to_int: Callable[..., Any]
 
     def __add__(self, other: Any) -> Any:
         return self._record_pair(np.add, (self, other), operator.add)
@@ -78,8 +80,13 @@ class Operators:
     def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
         return other // self, other % self
 
-    def __round__(self, ndigits: int = 0) -> Any:
-        return np.round(self, ndigits)  # type: ignore[call-overload]
+    def __round__(self, ndigits: Any = None) -> Any:
+        if isinstance(getattr(self, "_value", None), WEAK):
+            digits = () if ndigits is None else (operator.index(ndigits),)
+            return self._record(np.round, (self, *digits), None, round)
+        if ndigits is None and isinstance(getattr(self, "_value", None), np.generic):
+            self._round_to_int()
+        return np.round(self, ndigits or 0)  # type: ignore[call-overload]
 
     def __neg__(self) -> Any:
         return self._record(np.negative, (self,), None, operator.neg)
@@ -116,23 +123,28 @@ class Operators:
     def __rrshift__(self, other: Any) -> Any:
         return self._record_operator(np.right_shift, (other, self), operator.rshift)
 
+    def _compared(self, function: Any, python: Any, other: Any) -> Any:
+        """A comparison, by Python's operator if this is one of its numbers: that gives a bool."""
+        own = python if isinstance(getattr(self, "_value", None), WEAK) else None
+        return self._record_operator(function, (self, other), own)
+
     def __eq__(self, other: Any) -> Any:
-        return self._record_operator(np.equal, (self, other))
+        return self._compared(np.equal, operator.eq, other)
 
     def __ne__(self, other: Any) -> Any:
-        return self._record_operator(np.not_equal, (self, other))
+        return self._compared(np.not_equal, operator.ne, other)
 
     def __lt__(self, other: Any) -> Any:
-        return self._record_operator(np.less, (self, other))
+        return self._compared(np.less, operator.lt, other)
 
     def __le__(self, other: Any) -> Any:
-        return self._record_operator(np.less_equal, (self, other))
+        return self._compared(np.less_equal, operator.le, other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._record_operator(np.greater, (self, other))
+        return self._compared(np.greater, operator.gt, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._record_operator(np.greater_equal, (self, other))
+        return self._compared(np.greater_equal, operator.ge, other)
 
     def __getitem__(self, index: Any) -> Any:
         return self._record(getitem, (self, *as_index(index)), None, plain(getitem))

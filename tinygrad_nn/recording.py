@@ -347,6 +347,13 @@ def no_rule(function: Function, frame: FrameType | None) -> NoRuleError:
     )
 
 
+def _refuse_to_round(t: Tensor) -> None:
+    """Refuse ``round(t)`` in a trace: of NumPy's number it is an int of Python's, and no array."""
+    if not t.requires_grad:
+        refuse_to_freeze(t._node, "round(), which makes a Python int of NumPy's number,")
+
+
+Tensor._round_to_int = _refuse_to_round
 Tensor._record = staticmethod(record)  # what the tensor's operators call
 Tensor._record_pair = staticmethod(record_pair)
 Tensor._record_operator = staticmethod(record_operator)

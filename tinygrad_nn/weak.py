@@ -51,21 +51,40 @@ class WeakInt(_Weak, int):
     dtype = np.dtype(int)
 
 
-WEAK = (WeakFloat, WeakInt)
+class WeakBool(_Weak, int):
+    """A Python bool: what comparing Python's numbers gives. NumPy takes it as one of its own."""
+
+    __slots__ = ()
+    dtype = np.dtype(bool)
+    nbytes = 1
+
+
+WEAK = (WeakFloat, WeakInt, WeakBool)
+
+_WEAK: dict[Any, Any] = {float: WeakFloat, int: WeakInt, bool: WeakBool}
+_PLAIN: dict[Any, Any] = {form: kind for kind, form in _WEAK.items()}
 
 
 def weak(x: Any) -> Any:
     """A plain Python number in the form that can be asked; anything else as it is."""
-    if type(x) is float:
-        return WeakFloat(x)
-    return WeakInt(x) if type(x) is int else x
+    form = _WEAK.get(type(x))
+    return x if form is None else form(x)
 
 
 def plain(x: Any) -> Any:
     """A weak number as the plain one; anything else as it is."""
-    if type(x) is WeakFloat:
-        return float(x)
-    return int(x) if type(x) is WeakInt else x
+    kind = _PLAIN.get(type(x))
+    return x if kind is None else kind(x)
+
+
+def is_python_number(x: Any) -> bool:
+    """Whether ``x`` is one of Python's numbers (or truth values), weak or plain."""
+    return type(x) in _PLAIN or type(x) in _WEAK
+
+
+def kind_name(x: Any) -> str:
+    """``float``, ``int`` or ``bool``, of a weak number."""
+    return str(_PLAIN[type(x)].__name__)
 
 
 # --- what is computed of them ---------------------------------------------------------------------
@@ -88,40 +107,74 @@ OPERATORS: dict[Any, Any] = {
     np.bitwise_xor: operator.xor,
     np.left_shift: operator.lshift,
     np.right_shift: operator.rshift,
+    np.equal: operator.eq,
+    np.not_equal: operator.ne,
+    np.less: operator.lt,
+    np.less_equal: operator.le,
+    np.greater: operator.gt,
+    np.greater_equal: operator.ge,
+    np.round: round,
 }
+
+COMPARISONS = frozenset(
+    (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+)
+_OF_BITS = frozenset((np.bitwise_and, np.bitwise_or, np.bitwise_xor))
+
+
+def usual(function: Any, args: Any) -> Any:
+    """A number of the type that Python's operator gives for numbers of these types.
+
+    A power of integers is a float here, as it is for a negative exponent.
+    """
+    kinds = {type(plain(x)) for x in args}
+    if function in COMPARISONS or (kinds == {bool} and function in _OF_BITS):
+        return WeakBool(False)
+    if function is np.round:
+        broken = float in kinds and len(args) > 1
+    else:
+        broken = float in kinds or function in (np.divide, np.power)
+    return WeakFloat("nan") if broken else WeakInt(0)
+
+
+class AnotherTypeError(TraceError):
+    """A Python number is of another type than in the program that was traced.
+
+    A compiled function is then compiled for this type, too.
+    """
 
 
 def compute(function: Any, args: list[Any], traced: Any) -> Any:
     """What Python computes of its own numbers, for a node whose value is ``traced``.
 
     Raises:
-        TraceError: the result is of another type than the traced one.
+        AnotherTypeError: the result is of another type than the traced one.
     """
     value = OPERATORS.get(function, function)(*args)
-    if not isinstance(value, (int, float, complex, np.number)):
+    if not isinstance(value, (int, float, complex, np.generic)):
         return value  # a tensor
-    return checked(value, type(plain(traced)), getattr(function, "__name__", "an operation"))
+    return checked(value, type(plain(traced)))
 
 
-def checked(value: Any, kind: type, what: str) -> Any:
+def checked(value: Any, kind: type) -> Any:
     """A computed number, if it is of the type that it had when the program was traced.
 
     Raises:
-        TraceError: it is not, so that NumPy might go on in another dtype.
+        AnotherTypeError: it is not, so that NumPy might go on in another dtype.
     """
     if type(value) is kind:
         return value
-    if isinstance(value, np.number) and isinstance(value.item(), kind):
+    if isinstance(value, np.generic) and type(value.item()) is kind:
         return value.item()
-    raise TraceError(
-        f"{what} of Python numbers is {value!r} here, and was {_A[kind]} when the program was "
-        "traced\n  an integer to a negative power is a float, a negative number to a broken one "
-        "complex:\n  give a float where a float should come out, or compute the number outside "
-        "the function"
+    raise AnotherTypeError(
+        f"what Python computes of its numbers is {value!r} here, and was {_A[kind]} when the "
+        "program was traced\n  an integer to a negative power is a float, a negative number to a "
+        "broken one complex:\n  give a float where a float should come out, or compute the number "
+        "outside the function"
     )
 
 
-_A: dict[type, str] = {int: "an int", float: "a float"}
+_A: dict[type, str] = {int: "an int", float: "a float", bool: "a bool"}
 
 
 def as_numpy(x: Any) -> Any:
@@ -130,9 +183,8 @@ def as_numpy(x: Any) -> Any:
     Raises:
         RangeError: an integer that is too large for NumPy.
     """
-    if type(x) is not int and type(x) is not float:
-        return x
-    return converted(x, np.dtype(type(x))) if type(x) is int else np.float64(x)
+    kind = type(x)
+    return converted(x, np.dtype(kind)) if kind in _WEAK else x
 
 
 def converted(number: Any, dtype: Any) -> Any:

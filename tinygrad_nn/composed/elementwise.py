@@ -24,6 +24,11 @@ def clip(
     """min(max(a, low), high); at a bound that is a constant the derivative is 0."""
     refuse("clip", out=out, **rest)
     low, high = (a_min if given(a_min) else min), (a_max if given(a_max) else max)
+    # NumPy's is one function of three arguments, and takes a number as an array.
+    a = arrayed(a)
+    common = np.result_type(a if a.ndim else a.dtype, *(b for b in (low, high) if given(b)))
+    if a.ndim == 0 or common != a.dtype:
+        a = a.astype(common)
     if given(low):
         a = np.maximum(a, low)
     return np.minimum(a, high) if given(high) else a
@@ -91,8 +96,8 @@ def polyval(p: Any, x: Any) -> Any:
 
 @composes(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    """A tensor of its own, through which the gradient flows."""
-    return np.positive(a)
+    """A tensor of its own, through which the gradient flows; of a number, an array of shape ()."""
+    return a.copy() if a.ndim else a._record(np.positive, (a,), None, np.copy)
 
 
 @composes(np.real)

@@ -126,6 +126,13 @@ def root(total: Any, order: float = 2) -> Any:
     return np.where(zero, 0, np.sqrt(safe) if order == 2 else safe ** (1 / order))
 
 
+def _of_dtype(a: Any, dtype: Any) -> Any:
+    """What a product is formed in: ``dtype``, or of small integers and truth values an int64."""
+    if dtype is None and a.dtype.kind in "biu":
+        dtype = np.prod(np.ones(1, a.dtype)).dtype
+    return a if dtype is None or dtype == a.dtype else a.astype(dtype)
+
+
 @composes(np.prod)
 def prod(
     a: Any,
@@ -138,8 +145,7 @@ def prod(
 ) -> Any:
     """The product along axes, by multiplying halves: right also where entries are zero."""
     refuse("prod", out=out)
-    if dtype is not None:
-        a = a.astype(dtype)
+    a = _of_dtype(a, dtype)
     if given(where) and where is not True:
         a = np.where(where, a, 1)
     shape = kept_axes(a, axis) if given(keepdims) and keepdims else None
@@ -158,8 +164,7 @@ def prod(
 def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """Running products, in log2(n) rounds of doubling: right also where entries are zero."""
     refuse("cumprod", out=out)
-    if dtype is not None:
-        a = a.astype(dtype)
+    a = _of_dtype(a, dtype)
     if axis is None or a.ndim == 0:
         a, axis = np.ravel(a), 0
     a = np.moveaxis(a, axis, -1)

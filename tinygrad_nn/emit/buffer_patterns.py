@@ -27,6 +27,9 @@ _FEW = 12
 #: Entries that NumPy handles in one go when a constant takes part: a part of the nearest cache.
 _BLOCK = 4096
 
+#: Constants from which on a number may be an integer that no dtype holds.
+_HUGE = 1e30
+
 
 def cheaper(graph: Graph) -> dict[Node, Step]:
     """The nodes of a graph that the table has a step for."""
@@ -141,7 +144,7 @@ def _extreme_of_constant(node: Node, uses: Counter[Node]) -> Step | None:
     if len(given) != 1 or len(constants) != 1 or np.ndim(constants[0]) or node.keywords:
         return None
     x, value = given[0], constants[0]
-    if not _real(x, node) or x.value.shape != node.value.shape or not np.isfinite(value):
+    if not _real(x, node) or x.value.shape != node.value.shape or not abs(value) < _HUGE:
         return None
     length = _block(node.value.size)
     if length < 64:

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph
-from ..graph.graph import OF_ARRAYS
 from ..graph.names import identifier
 from ..graph.text import qualified
 from ..node import Node, function_name
 from ..rules.indexing import getitem, scatter_add, setitem
 from ..rules.registry import RULES
 from ..rules.registry import plain as own_function
-from ..weak import WEAK, WeakFloat, as_numpy, plain
+from ..weak import WEAK, as_numpy, kind_name, plain
 from .python_numbers import expression
 
 
@@ -218,8 +217,7 @@ def _number(node: Node) -> Step:
     given = words.arguments()
     text = expression(node, given, words.constant)
     if text is None:
-        python = "float" if isinstance(node.value, WeakFloat) else "int"
-        text = f"{python}({words.function()}({', '.join(given)}{words.keywords()}))"
+        text = f"{kind_name(node.value)}({words.function()}({', '.join(given)}{words.keywords()}))"
     return words.step(Kind.NUMBER, expression=text)
 
 
@@ -244,16 +242,18 @@ def _elementwise(node: Node) -> Step:
 
 def _operands(node: Node) -> Iterator[tuple[int, Node | None]]:
     """The operands of an elementwise function; broadcasting is left to NumPy where it can do it."""
+    shapes = list(map(np.shape, node.arguments))
     for i, parent in enumerate(node.inputs):
         if not isinstance(parent, Node):
             yield i, None
             continue
         while parent.function is np.broadcast_to and isinstance(parent.inputs[0], Node):
             source = parent.inputs[0]
-            others = [np.shape(a) for j, a in enumerate(node.arguments) if j != i]
+            shorter = [*shapes[:i], source.value.shape, *shapes[i + 1 :]]
             weak = isinstance(source.value, WEAK)
-            if weak or np.broadcast_shapes(source.value.shape, *others) != node.value.shape:
+            if weak or np.broadcast_shapes(*shorter) != node.value.shape:
                 break
+            shapes = shorter
             parent = source
         yield i, parent
 
@@ -408,7 +408,7 @@ def _call(node: Node) -> Step:
     words = Words(node)
     rule = RULES.get(node.function) if node.function is not None else None
     texts = words.arguments()
-    if node.function in OF_ARRAYS and isinstance(node.arguments[0], WEAK):
+    if isinstance(node.arguments[0], WEAK) and not isinstance(node.function, np.ufunc):
         texts[0] = f"{words.constant(as_numpy, 'as_numpy')}({texts[0]})"
     given = ", ".join(texts)
     if rule is not None and rule.packed:

@@ -13,13 +13,13 @@ import numpy as np
 
 from ..graph import Graph
 from ..node import Node
-from ..weak import WEAK, WeakFloat, plain
+from ..weak import WEAK, kind_name, plain
 from .buffer_steps import Kind, Step
 from .buffers import Plan, Where, plan
 from .program import Program, Run
 
 #: What the code uses and no value may be called.
-_OWN_NAMES = {"np", "abs", "float", "int", "slice", "nan", "inf"}
+_OWN_NAMES = {"np", "abs", "bool", "float", "int", "round", "slice", "nan", "inf"}
 
 #: Bytes of constant arrays up to which equal ones are found.
 _SMALL = 2**16
@@ -140,11 +140,13 @@ class _Writer:
         return "\n".join(lines) + "\n"
 
     def returned(self, node: Node) -> str:
-        """The text for a result: what is a number in NumPy is not an array of shape ()."""
+        """The text for a result, which is a number, or an array of shape (), where NumPy's is."""
         name, step = self.names[node], self.step_of.get(node)
-        if isinstance(node.value, np.generic) and step is not None and step.kind is not Kind.NUMBER:
+        if step is None or self.plan.where[node] is Where.GIVEN:
+            return name
+        if isinstance(node.value, np.generic) and step.kind is not Kind.NUMBER:
             return f"{name}[()]"
-        return name
+        return f"np.asarray({name})" if _is_single_array(node) else name
 
     def prepare(self, name: str, expression: str) -> int:
         """Give a name to what is made before the first run; its place in ``setup``."""
@@ -237,9 +239,13 @@ class _Writer:
         return "np.bool_" if dtype.kind == "b" else self.constant(dtype, "dtype")
 
 
+def _is_single_array(node: Node) -> bool:
+    return isinstance(node.value, np.ndarray) and node.value.ndim == 0
+
+
 def type_text(node: Node) -> str:
     """``float64[300, 100]``; ``float`` for a Python number."""
     value = node.value
     if isinstance(value, WEAK):
-        return "float" if isinstance(value, WeakFloat) else "int"
+        return kind_name(value)
     return f"{value.dtype.name}[{', '.join(map(str, value.shape)) or '()'}]"

@@ -78,7 +78,7 @@ def plan(graph: Graph, in_place: dict[Node, Node]) -> Plan:
         graph: the program, simplified and expanded.
         in_place: for each input that may be overwritten, the node whose value it gets.
     """
-    steps = _late(steps_of(graph, cheaper), in_place)
+    steps = _late(_numbers_first(steps_of(graph, cheaper)), in_place)
     made = Plan(steps)
     results = _Results(graph, in_place, made)
     results.choose()
@@ -87,6 +87,14 @@ def plan(graph: Graph, in_place: dict[Node, Node]) -> Plan:
 
 
 # --- order ----------------------------------------------------------------------------------------
+
+
+def _numbers_first(steps: list[Step]) -> list[Step]:
+    """What Python computes of its numbers before all else: what it refuses, it does before a write.
+
+    That needs no array.
+    """
+    return sorted(steps, key=lambda step: not isinstance(step.node.value, WEAK))
 
 
 def _late(steps: list[Step], in_place: dict[Node, Node]) -> list[Step]:

@@ -17,7 +17,7 @@ from ..node import Node, function_name
 from ..rules.indexing import getitem
 from ..rules.linalg import logabsdet, sign_of_det
 from ..rules.registry import RULES
-from ..weak import WEAK, WeakFloat
+from ..weak import WEAK, is_python_number, kind_name, plain
 from .code import (
     BIT_AND,
     BIT_OR,
@@ -117,11 +117,6 @@ def _takes_python_number(node: Node, i: int) -> bool:
 # --- operators ------------------------------------------------------------------------------------
 
 
-def is_python_number(value: Any) -> bool:
-    """Whether a value is one of Python's numbers, which has no dtype of its own."""
-    return isinstance(value, WEAK) or type(value) in (int, float, bool)
-
-
 def _operator(node: Node, codes: list[Code]) -> Code | None:
     """The node with Python's operator, if there is one and it means the same."""
     function = node.function
@@ -130,6 +125,9 @@ def _operator(node: Node, codes: list[Code]) -> Code | None:
         return None  # NumPy gives a NumPy number, Python would not
     if any(isinstance(value, (tuple, list)) for value in node.arguments) or node.keywords:
         return None
+    first = getattr(node.arguments[0], "dtype", None)
+    if function is np.power and first == np.bool_ and not isinstance(node.value, WEAK):
+        return None  # x**2 is np.square(x), of another dtype
     if function in _UNARY:
         return unary(_UNARY[function], codes[0])
     if function not in OPERATORS or len(codes) != 2:
@@ -167,7 +165,7 @@ def _call(node: Node, codes: list[Code]) -> Code:
         return bracketed(f"np.linalg.slogdet({codes[0].text})[", [number(half)], "]")
     code = call("np.abs" if function is np.absolute else numpy_name(function), codes, keywords)
     if isinstance(node.value, WEAK):
-        code = call("float" if isinstance(node.value, WeakFloat) else "int", [code])
+        code = call(kind_name(node.value), [code])
     return code
 
 
@@ -224,9 +222,11 @@ def _inserted(old: tuple[int, ...], new: tuple[int, ...]) -> list[bool] | None:
 
 
 def _astype(node: Node, codes: list[Code]) -> Code | None:
+    kind = dtype(np.dtype(node.arguments[1]))
     if is_python_number(node.arguments[0]):
-        return None
-    return call(method(codes[0], "astype"), [dtype(np.dtype(node.arguments[1]))])
+        own = dtype(np.dtype(type(plain(node.arguments[0]))))
+        codes = [call(own.text, codes[:1])]
+    return call(method(codes[0], "astype"), [kind])
 
 
 # --- indexing -------------------------------------------------------------------------------------
@@ -269,7 +269,12 @@ def _getitem(node: Node, codes: list[Code]) -> Code:
     return subscript(codes[0], indices)
 
 
+def _round(node: Node, codes: list[Code]) -> Code | None:
+    return call("round", codes) if isinstance(node.value, WEAK) else None
+
+
 _SPECIAL: dict[Any, Callable[[Node, list[Code]], Code | None]] = {
+    np.round: _round,
     **dict.fromkeys(_REDUCTIONS, _reduction),
     np.transpose: _transpose,
     np.reshape: _reshape,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..weak import WEAK
+from ..weak import is_python_number, plain
 
 #: The dtypes of generated loops.
 DTYPES = frozenset(map(np.dtype, ("bool", "f4", "f8", *(f"{k}{n}" for k in "iu" for n in "1248"))))
@@ -166,10 +166,9 @@ def type_of(value: Any) -> Any:
     Raises:
         UnsupportedError: a dtype that loops do not compute in.
     """
-    if isinstance(value, WEAK) or type(value) in (float, int):
-        return float if isinstance(value, float) else int
-    if type(value) is bool:
-        return np.dtype(bool)
+    if is_python_number(value):
+        kind = type(plain(value))
+        return np.dtype(bool) if kind is bool else kind
     dtype = getattr(value, "dtype", None)
     if dtype not in DTYPES:
         raise UnsupportedError

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph
-from ..graph.graph import OF_ARRAYS
 from ..graph.text import qualified
 from ..node import Node
 from ..rules.registry import RULES
-from ..weak import WEAK, as_numpy
+from ..weak import WEAK, as_numpy, kind_name
 from .literals import literal
 from .numba_cache import load
 from .numba_loops import LoopWriter, indent
@@ -233,7 +232,7 @@ class _Writer:
             self.value(parent) if isinstance(parent, Node) else self.constant(value)
             for parent, value in zip(node.inputs, node.arguments, strict=True)
         ]
-        if node.function in OF_ARRAYS and isinstance(node.arguments[0], WEAK):
+        if isinstance(node.arguments[0], WEAK) and not isinstance(node.function, np.ufunc):
             args[0] = f"{self.object(as_numpy, 'as_numpy')}({args[0]})"
         named = [f"{k}={self.constant(v)}" for k, v in (node.keywords or {}).items()]
         rule = RULES.get(node.function)  # type: ignore[arg-type]
@@ -272,8 +271,7 @@ class _Writer:
             ]
             text = expression(node, args, self.object)
             if text is None:
-                python = "float" if isinstance(node.value, float) else "int"
-                text = f"{python}({self.function(node.function)}({', '.join(args)}))"
+                text = f"{kind_name(node.value)}({self.function(node.function)}({', '.join(args)}))"
             lines.append(f"{self.names.array(node)} = {text}")
         for (node, dtype), number in self.plan.converted.items():
             name = self.names.array(number)

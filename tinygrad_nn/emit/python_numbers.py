@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..node import Node, describe
+from ..node import Node
 from ..weak import checked, plain
 
 _TEXTS: dict[Any, str] = {
@@ -31,6 +31,12 @@ _TEXTS: dict[Any, str] = {
     np.bitwise_xor: "{0} ^ {1}",
     np.left_shift: "{0} << {1}",
     np.right_shift: "{0} >> {1}",
+    np.equal: "{0} == {1}",
+    np.not_equal: "{0} != {1}",
+    np.less: "{0} < {1}",
+    np.less_equal: "{0} <= {1}",
+    np.greater: "{0} > {1}",
+    np.greater_equal: "{0} >= {1}",
 }
 
 
@@ -42,13 +48,15 @@ def expression(node: Node, given: list[str], constant: Callable[[Any, str], str]
         given: the text of each operand: a name, or a number that needs no further parentheses.
         constant: gives the name of a value that the text needs, called as wanted.
     """
+    if node.function is np.round:
+        return f"round({', '.join(given)})"
     text = _TEXTS.get(node.function)
     if text is None or node.keywords:
         return None
     text = text.format(*given)
     if node.function is np.power and not _keeps_type(node):
         kind = type(plain(node.value))
-        check = partial(checked, kind=kind, what=describe(node))
+        check = partial(checked, kind=kind)
         return f"{constant(check, f'checked_{kind.__name__}')}({text})"
     return text
 

@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 
 from ..node import Node
+from ..rules.indexing import getitem
 from .code import WIDTH, Code, bracketed, call, name, statement
-from .expressions import argument
+from .expressions import argument, subscript
 from .inplace_plan import AUGMENTED, memory, views
 from .literals import literal
 from .signature import key
 from .statements import INDENT, Statement, Writer
+
+#: Functions whose result of shape () may be a number or an array, and stand for one that gives a
+#: number.
+_OF_ANY_KIND = frozenset((np.reshape, np.transpose, np.where, np.broadcast_to, np.astype, getitem))
 
 
 class Results:
@@ -50,11 +55,16 @@ class Results:
     def output(self, node: Node) -> Code:
         """An expression for an output, which shares no memory with anything else."""
         if node in self.writer.inline:
-            return self.writer.inline[node]
+            code = self.writer.inline[node]
+            is_single = isinstance(node.value, np.ndarray) and node.value.ndim == 0
+            return call("np.array", [code]) if is_single else code
         code = name(self.writer.variable[node])
         root = memory(node)
         if not isinstance(node.value, np.ndarray):
-            return code
+            may_be_array = node.function in _OF_ANY_KIND and isinstance(node.value, np.generic)
+            return subscript(code, []) if may_be_array else code
+        if node.value.ndim == 0:
+            return call("np.array", [code])
         known = root in self.roots or root.function is None
         self.roots.add(root)
         if not known and not _is_spread(node):

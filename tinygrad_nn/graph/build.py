@@ -9,7 +9,7 @@ import numpy as np
 from ..node import ORDER, Node, stand_in
 from ..rules.registry import CONSTANTS
 from ..weak import OPERATORS as OPERATORS
-from ..weak import WeakFloat, WeakInt, plain, weak
+from ..weak import is_python_number, plain, usual, weak
 from .graph import compute
 
 
@@ -44,13 +44,16 @@ def apply(
     return node
 
 
-def infer(node: Node) -> Any:
-    """A stand-in of the type that a node's value has, found by running it on stand-ins."""
+def infer(node: Node, python: bool = True) -> Any:
+    """A stand-in of the type that a node's value has, found by running it on stand-ins.
+
+    Of Python's numbers alone Python's operator is meant, or NumPy's function if not ``python``.
+    """
     given = [
         spared(plain(value)) if isinstance(parent, Node) else plain(value)
         for parent, value in zip(node.inputs, node.arguments, strict=True)
     ]
-    if node.function in OPERATORS and all(_is_python_number(x) for x in given):
+    if python and node.function in OPERATORS and all(map(is_python_number, given)):
         return _of_numbers(node.function, given)
     node.value = None
     with np.errstate(all="ignore"):
@@ -62,18 +65,11 @@ def _of_numbers(function: Any, given: list[Any]) -> Any:
     """What Python computes of its own numbers; where they do not permit it, one of the type."""
     try:
         value = OPERATORS[function](*given)
-    except (ArithmeticError, ValueError):
+    except (ArithmeticError, ValueError, TypeError):
         value = None
-    if _is_python_number(value):
-        return weak(value)
-    whole = function not in (np.divide, np.power) and all(type(x) is int for x in given)
-    return WeakInt(0) if whole else WeakFloat("nan")
+    return weak(value) if is_python_number(value) else usual(function, given)
 
 
 def spared(value: Any) -> Any:
     """A stand-in for an array, which takes no memory; a number as it is."""
     return stand_in(value) if isinstance(value, np.ndarray) and value.ndim else value
-
-
-def _is_python_number(x: Any) -> bool:
-    return type(x) in (float, int)

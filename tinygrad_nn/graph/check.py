@@ -15,7 +15,7 @@ from .. import tree
 from ..errors import GraphError
 from ..node import Node, where
 from ..rules.indexing import getitem, scatter_add, setitem
-from ..weak import WEAK, WeakFloat, WeakInt, plain
+from ..weak import WEAK, WeakInt, is_python_number, plain
 from .build import infer
 from .graph import Constant, Graph, compute
 from .names import RESERVED
@@ -135,10 +135,11 @@ def _computed(node: Node, values: list[Any] | None) -> Any:
         parent.value if isinstance(parent, Node) else value
         for parent, value in zip(node.inputs, node.arguments, strict=True)
     )
+    python = isinstance(node.value, WEAK)
     if values is None:
-        return infer(trial)
+        return infer(trial, python)
     trial.arguments, trial.value = tuple(values), None
-    if all(isinstance(value, WEAK) or type(value) in (float, int) for value in values):
+    if python and all(map(is_python_number, values)):
         return infer(trial)
     trial.inputs = (None,) * len(values)
     with np.errstate(all="ignore"):
@@ -159,7 +160,7 @@ def _trials(node: Node) -> Iterator[list[Any] | None]:
         sizes = {n for x in (node, *parents) for n in x.value.shape}
         for k in sorted(sizes | {1}):
             yield _with_inputs(node, lambda value, k=k: _mask(value, k))
-    if node.function is np.power and all(type(i.value) is WeakInt for i in parents):
+    if node.function is np.power and all(isinstance(i.value, int) for i in parents):
         yield _with_inputs(node, lambda value: WeakInt(-1))
 
 
@@ -174,7 +175,7 @@ def _with_inputs(node: Node, value: Any) -> list[Any]:
 def _regular(value: Any) -> Any:
     """Values that no function refuses: 1, ascending numbers, identity matrices."""
     if isinstance(value, WEAK):
-        return WeakFloat(1) if isinstance(value, float) else WeakInt(1)
+        return type(value)(1)
     if value.dtype.kind != "f":
         return np.zeros(value.shape, value.dtype)[()]
     if value.ndim < 2:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from .. import tree, weak
 from ..errors import DataError, ShapeError
-from ..node import Node
+from ..node import Node, where
 from ..rules.indexing import getitem
 from ..rules.registry import RULES
 from ..tensor import Tensor
 from ..walk import walk
-from ..weak import WEAK, WeakFloat, WeakInt, plain
+from ..weak import WEAK, WeakFloat, plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,9 +291,9 @@ def _as_traced(x: Any, node: Node) -> Any:
     """An argument for an input: for a Python number, a Python number."""
     if isinstance(x, Tensor):
         return x
-    if type(node.value) is WeakFloat:
-        return float(x)
-    return operator.index(x) if type(node.value) is WeakInt else x
+    if isinstance(node.value, WEAK):
+        return float(x) if type(node.value) is WeakFloat else plain(type(node.value)(index(x)))
+    return x
 
 
 #: Functions that take no Python number, and NumPy's only.
@@ -308,9 +308,14 @@ def compute(node: Node, env: dict[Node, Any]) -> Any:
     ]
     function: Any = node.function
     if isinstance(node.value, WEAK):
-        return weak.compute(function, args, node.value)
+        try:
+            return weak.compute(function, args, node.value)
+        except weak.AnotherTypeError as error:
+            raise weak.AnotherTypeError(f"{error}\n{where(node)}".rstrip()) from None
     if function in OF_ARRAYS:
         args[0] = weak.as_numpy(args[0])
+    elif function is np.positive and node.value is not None and node.value.dtype.kind == "b":
+        function = np.copy  # which it stands for; NumPy has no plus sign for truth values
     rule = RULES.get(function)
     keywords = node.keywords or {}
     packed = rule is not None and rule.packed

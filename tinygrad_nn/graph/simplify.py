@@ -13,12 +13,17 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from ..node import Node, leaf
-from ..weak import weak
+from ..rules.indexing import getitem
+from ..weak import WEAK, weak
+from .build import apply
 from .graph import Graph, count_uses, live_nodes
 from .names import NUMBERED
 from .rewrites import TABLE, Builder
 from .rewrites.pattern import Table, operands_of
+from .rewrites.types import blank
 
 #: How many passes there are at most.
 PASSES = 5
@@ -68,13 +73,30 @@ def _once(graph: Graph, table: Table, first: bool) -> tuple[Graph, Builder, dict
     ends: dict[Node, Node] = {}
     for node in (*graph.outputs, *(new for _, new in graph.updates)):
         new = stands_for[node]
-        ends[node] = new if isinstance(new, Node) else _constant(new, stands_for, node)
+        new = new if isinstance(new, Node) else _constant(new, stands_for, node)
+        ends[node] = _as_it_was(new, node, builder)
     return _assembled(graph, builder, stands_for, ends), builder, stands_for
+
+
+def _as_it_was(new: Node, old: Node, builder: Builder) -> Node:
+    """``new``, or what makes of it the number, or the array of shape (), that ``old`` gives."""
+    was_array = isinstance(old.value, np.ndarray)
+    if new.value.shape or isinstance(old.value, WEAK) or was_array == isinstance(
+        new.value, np.ndarray
+    ):  # fmt: skip
+        return new
+    function, operands = (np.reshape, (new, ())) if was_array else (getitem, (new,))
+    end = apply(function, *operands, like=old)
+    end.value = blank(old.value)
+    builder.nodes.append(end)
+    builder.made_for[end] = old
+    return end
 
 
 def _constant(value: Any, stands_for: dict[Node, Any], node: Node) -> Node:
     """A leaf for an output that turned out to be constant."""
-    stands_for[node] = leaf(weak(value), False)
+    value = np.asarray(value) if isinstance(node.value, np.ndarray) else weak(value)
+    stands_for[node] = leaf(value, False)
     return stands_for[node]  # type: ignore[no-any-return]
 
 

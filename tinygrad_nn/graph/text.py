@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import TraceError
 from ..node import ORDER, Node, function_name, leaf, stand_in
 from ..rules.registry import CONSTANTS, RULES
-from ..weak import WEAK, WeakFloat, WeakInt
+from ..weak import WEAK, WeakBool, WeakFloat, WeakInt, kind_name
 from .graph import Graph
 
 _SCALARS = (np.generic, float, int)
@@ -49,7 +49,7 @@ def text(graph: Graph) -> str:
 def type_of(value: Any) -> str:
     """A value's type as the text form writes it: ``float64[3, 4]``, ``float`` of Python's."""
     if isinstance(value, WEAK):
-        return "float" if isinstance(value, float) else "int"
+        return kind_name(value)
     shape = ", ".join(map(str, value.shape)) or "()"
     return f"{value.dtype.name}[{shape}]"
 
@@ -251,6 +251,8 @@ class _Reader:
                 return WeakFloat("nan")
             case ast.Name("int"):
                 return WeakInt(0)
+            case ast.Name("bool"):
+                return WeakBool(False)
             case ast.Subscript(value=ast.Name(dtype), slice=shape):
                 lengths = ast.literal_eval(shape)
                 lengths = (lengths,) if isinstance(lengths, int) else lengths

@@ -13,7 +13,7 @@ from .. import tree
 from ..errors import DataError, TraceError
 from ..node import Node, StaticNumberError, leaf, tracing
 from ..tensor import Tensor, wrap
-from ..weak import weak
+from ..weak import WEAK, weak
 from .backward import Backward
 from .graph import Constant, Graph, is_input
 from .names import assign, identifier
@@ -147,10 +147,12 @@ def _outputs(out: Any) -> tuple[tuple[Node, ...], Any]:
         if isinstance(x, Tensor) and x._node is not None:
             nodes.append(x._node)
         else:
-            value = x._value if isinstance(x, Tensor) else np.asarray(x)
+            value = weak(x._value if isinstance(x, Tensor) else x)
+            if not isinstance(value, (np.ndarray, np.generic, *WEAK)):
+                value = np.asarray(value)
             if value.dtype.kind not in "biuf":
                 raise TraceError(f"a program's result is made of real numbers; got {x!r}")
-            nodes.append(leaf(value if value.ndim else value[()], False))
+            nodes.append(leaf(value, False))
         return len(nodes) - 1
 
     structure = tree.map_leaves(node_of, out)

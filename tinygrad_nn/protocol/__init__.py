@@ -16,11 +16,12 @@ import numpy as np
 from .. import composed
 from ..composed.table import VIEWING
 from ..errors import TinygradError
-from ..node import function_name
+from ..node import MODE, function_name
 from ..recording import explained
 from ..rules.registry import CONSTANTS
 from ..tensor import HANDLERS, Tensor
 from ..tree import leaves, map_leaves
+from ..weak import WEAK
 from .common import Handler, deliver, plain_value
 from .constants import QUESTIONS, WRITERS, asking, constant, unknown, writing
 from .primitives import of_matrix, product, triangle
@@ -41,13 +42,24 @@ def _composed(function: Any, composition: Handler) -> Handler:
             values = list(map(plain_value, arrays))
             raise explained(function, tuple(arrays), values, error) from error
         if function not in VIEWING:
-            result = map_leaves(_owned(leaves([args, kwargs])), result)
+            result = map_leaves(_owned(function, leaves([args, kwargs])), result)
         return result if out is None else deliver(result, out, function_name(function))
 
     return handler
 
 
-def _owned(args: list[Any]) -> Callable[[Any], Any]:
+#: Functions of the table that give an array of shape () where others give a number.
+_ARRAYS = frozenset((np.copy, np.select, np.broadcast_to))
+
+
+def _make_number(result: Any) -> None:
+    """Let what a traced composition ended in be the number that NumPy's function gives."""
+    node = result._node
+    if result._value.ndim == 0 and node is not None and MODE.get().tape is not None:
+        result._value = node.value = result._value[()]
+
+
+def _owned(function: Any, args: list[Any]) -> Callable[[Any], Any]:
     """Of a composition's result, what NumPy's function makes of it: memory of its own.
 
     Its last operation may happen to give a view, or the argument itself, which a later change in
@@ -56,9 +68,11 @@ def _owned(args: list[Any]) -> Callable[[Any], Any]:
 
     def own(result: Any) -> Any:
         if any(result is a for a in args):
-            return +result
+            return np.copy(result) if isinstance(result._value, WEAK) else +result
         if isinstance(result, Tensor):
             result._view = None
+            if function not in _ARRAYS and isinstance(result._value, np.ndarray):
+                _make_number(result)
         return result
 
     return own

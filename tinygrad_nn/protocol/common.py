@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DtypeError, InPlaceError, TinygradError
 from ..node import underline_frame, user_frame
 from ..tensor import HANDLERS, Tensor
+from ..weak import plain
 
 Handler = Callable[..., Any]
 
@@ -50,8 +51,8 @@ def deliver(result: Any, out: Any, name: str) -> Any:
 
 
 def plain_value(x: Any) -> Any:
-    """The value of a tensor; anything else as it is."""
-    return x._current() if isinstance(x, Tensor) else x
+    """The value of a tensor, of one of Python's numbers the plain one; anything else as it is."""
+    return plain(x._current()) if isinstance(x, Tensor) else x
 
 
 def whole(n: Any) -> int:

@@ -49,7 +49,7 @@ WRITERS = (np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis)
 
 
 #: Of these, the ones whose answer depends on the values.
-_OF_VALUES = (np.array_equal, np.array_equiv, np.allclose)
+_OF_VALUES = (np.array_equal, np.array_equiv, np.allclose, np.min_scalar_type)
 
 
 def asking(function: Any) -> Handler:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ...rules.neural import relu
 from ...node import Node
-from ...weak import weak
+from ...rules.neural import relu
+from ...weak import WEAK, weak
 from .pattern import is_minus_zero, is_number, operands_of, rewrite
 from .types import keeps_loop
 
@@ -229,7 +229,8 @@ real(lambda c, s, x: (c * s) * x, lambda c, s, x: (plain_number(c) * s) * x, whe
 real(lambda x: x + x, lambda x: 2 * x)
 real(lambda c, x: c * x + x, lambda c, x: (c + 1) * x)
 real(lambda c, d, x: c * x + d * x, lambda c, d, x: (c + d) * x)
-real(lambda x: x**2, lambda x: x * x)
+# but Python refuses a power that is too large, where its product is infinite
+real(lambda x: x**2, lambda x: x * x, when=lambda x: not isinstance(x.value, WEAK))
 real(lambda x: np.square(x), lambda x: x * x)
 # the derivative of y = 1 / (1 + exp(-x)) is y (1 - y)
 real(

@@ -16,7 +16,7 @@ import numpy as np
 from ...node import ORDER, Node
 from ...rules.neural import cross_entropy
 from ...rules.registry import CONSTANTS, RULES
-from ...weak import WEAK, plain, weak
+from ...weak import OPERATORS, WEAK, is_python_number, plain, weak
 from .canonical import canonical
 from .pattern import (
     COMMUTATIVE,
@@ -171,7 +171,8 @@ class Builder:
                 return _UNKNOWN  # 1 / N is better seen as a division by N
         try:
             with np.errstate(all="ignore"):
-                result = _compute(function, operands, keywords)
+                python = OPERATORS.get(function) if isinstance(value, WEAK) else None
+                result = python(*operands) if python else _compute(function, operands, keywords)
         except (ArithmeticError, ValueError, TypeError, IndexError):
             return _UNKNOWN  # what fails is to fail when the program runs
         result = _as_operand(
@@ -257,7 +258,7 @@ class Builder:
         """Something hashable that is equal for operands of the same value and type."""
         if isinstance(x, Node):
             return x
-        if type(x) in (float, int):
+        if type(x) in (float, int, bool):
             return type(x), repr(x)  # tells 0.0 from -0.0
         if isinstance(x, np.generic):
             return x.dtype, x.tobytes()
@@ -288,7 +289,7 @@ def _is_real(x: Any, dtype: Any) -> bool:
 
 
 def _is_python_number(x: Any) -> bool:
-    return isinstance(x.value, WEAK) if isinstance(x, Node) else type(x) in (float, int)
+    return is_python_number(x.value if isinstance(x, Node) else x)
 
 
 def _as_operand(x: Any) -> Any:

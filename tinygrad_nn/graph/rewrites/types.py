@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...node import Node, stand_in
-from ...weak import WEAK, WeakFloat, WeakInt, weak
+from ...weak import WEAK, WeakBool, WeakFloat, WeakInt, plain, usual, weak
 from ..build import OPERATORS, apply
 
 
@@ -16,8 +16,9 @@ class NoTypeError(ArithmeticError):
     """A function that has no value for operands of such dtypes."""
 
 
-_NAN = WeakFloat("nan")
-_ZERO = WeakInt(0)
+_BLANK: dict[Any, Any] = {
+    WeakFloat: WeakFloat("nan"), WeakInt: WeakInt(0), WeakBool: WeakBool(False)
+}  # fmt: skip
 
 
 @lru_cache(4096)
@@ -36,7 +37,7 @@ class _Like:
 def blank(value: Any) -> Any:
     """A value of the same type and of no meaning, that takes no memory."""
     if isinstance(value, WEAK):
-        return _NAN if isinstance(value, float) else _ZERO
+        return _BLANK[type(value)]
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return stand_in(value)  # an array, and no number
     return _blank(value.shape, value.dtype)
@@ -55,8 +56,7 @@ def infer(function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | N
     if isinstance(function, np.ufunc) and function.signature is None and not keywords:
         values = [x.value if isinstance(x, Node) else weak(x) for x in operands]
         if function in OPERATORS and all(isinstance(v, WEAK) for v in values):
-            whole = all(isinstance(v, int) for v in values)
-            return _ZERO if whole and function not in (np.divide, np.power) else _NAN
+            return usual(function, values)
         shape = np.broadcast_shapes(*(np.shape(v) for v in values))
         return _blank(shape, _dtype(function, tuple(map(_kind, values))))
     if function is np.matmul and not keywords:
@@ -65,15 +65,15 @@ def infer(function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | N
 
 
 def _kind(value: Any) -> Any:
-    if isinstance(value, WEAK):
-        return (1.0,) if isinstance(value, float) else (1,)  # no dtype is equal to a tuple
+    if isinstance(value, (WeakFloat, WeakInt)):
+        return (type(plain(value)),)  # no dtype is equal to a tuple; and (1,) would be to (1.0,)
     return np.asarray(value).dtype
 
 
 @lru_cache(4096)
 def _dtype(function: Any, kinds: tuple[Any, ...]) -> Any:
     """The dtype of an elementwise function's result, for operands of these dtypes."""
-    samples = [k[0] if isinstance(k, tuple) else np.ones(1, k) for k in kinds]
+    samples = [k[0](1) if isinstance(k, tuple) else np.ones(1, k) for k in kinds]
     try:
         with np.errstate(all="ignore"):
             return np.asarray(function(*samples)).dtype
@@ -94,7 +94,7 @@ def keeps_loop(function: Any, before: tuple[Any, ...], after: tuple[Any, ...]) -
 @lru_cache(4096)
 def _loop(function: Any, kinds: tuple[Any, ...]) -> Any:
     """The dtypes in which an elementwise function computes; None if it has none for these."""
-    given = [type(k[0]) if isinstance(k, tuple) else k for k in kinds]
+    given = [k[0] if isinstance(k, tuple) else k for k in kinds]
     try:
         return function.resolve_dtypes((*given, *[None] * function.nout))
     except TypeError:
