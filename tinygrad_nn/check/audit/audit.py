@@ -14,9 +14,9 @@ import numpy as np
 from ...errors import GradientError
 from ...node import Node
 from . import mistakes
-from .blame import Blame, Spot, of_place
+from .blame import Blame, Spot, of_place, unreturned
 from .draws import Draw, draws
-from .locate import locate, unreturned
+from .locate import locate
 from .matching import Candidates, Labels
 from .mending import stepped
 from .observe import Observation, ancestors, where
@@ -190,11 +190,19 @@ def _is_believed(found: Any, suspect: Suspect, labels: Labels) -> bool:
         return True
     if not found.exact:
         return False
-    if suspect.kind == "value" and not found.missing and suspect.node in ancestors([node]):
-        return False
+    if _is_wrong_in_itself(suspect) and not found.missing:
+        return suspect.node not in ancestors([node])
     label = labels.found.get(node)
     derivative = label is not None and label.kind == "cotangent" and label.is_exact
     return found.missing or not derivative
+
+
+def _is_wrong_in_itself(suspect: Suspect) -> bool:
+    """Whether a step should have computed a derivative, and its value is not even meant as one."""
+    label = suspect.expected
+    if suspect.kind != "value" or label is None or label.kind not in ("cotangent", "contribution"):
+        return False
+    return suspect.factor is None or label.is_exact
 
 
 def _is_call(spot: Spot) -> bool:

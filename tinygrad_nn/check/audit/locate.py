@@ -21,12 +21,13 @@ from .changes import Possible, Step, by_instruction
 from .draws import Draw
 from .matching import Candidates, Labels, instruction
 from .observe import Observation, ancestors, where
-from .repair import Change, Outcome, Repairs, same
+from .repair import Change, Outcome, Repairs
 from .suspect import Label, Suspect
 
 #: Executions of a step up to which each may be mended in a way of its own.
 _FEW = 8
 _PRODUCTS = (np.multiply, np.matmul, np.dot, np.divide, np.einsum)
+_COMPARISONS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
 _DERIVATIVES = ("cotangent", "contribution")
 
 
@@ -70,29 +71,6 @@ def locate(
     return _Search(observation, draws, list(wrong), list(right), labels).suspect()
 
 
-def unreturned(observation: Observation, draw: Draw, names: Iterable[str]) -> Suspect | None:
-    """For gradients that are missing: the step that computes one of them all the same.
-
-    If none does, it is the first that uses the derivative that the gradient is to be computed from.
-    """
-    absent = [name for name in names if not isinstance(observation.grads[name], Node)]
-    for name in absent:
-        truth = draw.gradient(observation, name)
-        label = Label("cotangent", observation.params[name])
-        for node in reversed(observation.nodes):
-            if node not in observation.forward and same(draw.values.get(node, node.value), truth):
-                return Suspect(node, (node,), "missing", label, computes=label, wrong=tuple(absent))
-    for name in absent:
-        param = observation.params[name]
-        above = [c for c, i in draw.contributions if c.inputs[i] is param and c in draw.cotangents]
-        for node in observation.backward:
-            parents = [p for p in node.inputs if isinstance(p, Node) and p in draw.values]
-            if any(same(draw.values[p], draw.cotangents[c]) for p in parents for c in above):
-                label = Label("cotangent", param)
-                return Suspect(node, (node,), "missing", label, wrong=tuple(absent))
-    return None
-
-
 class _Search:
     def __init__(
         self,
@@ -130,7 +108,11 @@ class _Search:
         if not self.wrong:
             return None
         found: list[Mend] = []
+        spare: list[Mend] = []  # of steps that are right in themselves
         for step in self._as_steps(self.doubtful):
+            if all(self._is_slope(n) for n in step.nodes):
+                spare += self._mends(step)
+                continue
             found += self._mends(step)
             if found and self._is_enough(found[-1]):
                 break
@@ -145,7 +127,13 @@ class _Search:
         partly = self._missing(apart=True)
         if partly is not None and partly.outcome.mended == self.wrong:
             return self._told(partly)
-        return self._partial(found, missing)
+        whole = [m for m in spare if m.outcome.mended == self.wrong]
+        return self._told(whole[0]) if whole else self._partial(spare + found, missing)
+
+    def _is_slope(self, node: Node) -> bool:
+        """Whether a value is an elementwise derivative of the forward pass."""
+        label = self.labels.found.get(node)
+        return label is not None and label.kind == "local" and label.is_exact
 
     def _is_enough(self, m: Mend) -> bool:
         """Whether no later repair can be preferred to this one."""
@@ -294,8 +282,21 @@ class _Search:
         bring = [m for m in multiples if self._brings_factor(m.step.nodes[0])]
         for m in bring:
             if m.outcome.factor * m.label.factor == 1.0:
-                return m
+                return self._where_negative(m, multiples)
         return bring[-1] if bring else multiples[-1]
+
+    def _where_negative(self, mend: Mend, multiples: list[Mend]) -> Mend:
+        """For a wrong sign: the first of the multiples before that have it."""
+        if not self._is_negative(mend):
+            return mend
+        before = ancestors(mend.step.nodes[:1])
+        negative = (m for m in multiples if m.step.nodes[0] in before and self._is_negative(m))
+        return next(negative, mend)
+
+    def _is_negative(self, m: Mend) -> bool:
+        ((node, value),) = list(m.first.items())[:1]
+        ratio = _ratio(self.draws[0].values[node], value)
+        return ratio is not None and ratio < 0
 
     def _before_addition(self, mend: Mend) -> Mend:
         """For ``dW += reg * W`` with a multiple of a derivative in dW: where that was computed.
@@ -359,6 +360,9 @@ class _Search:
         telling = (n in roots or n in self.blank for n in step.nodes)
         if not any(np.any(self.draws[0].values[n]) for n in step.nodes) and not any(telling):
             return  # np.zeros_like, to be filled
+        users = {u.function for n in step.nodes for u in self.repairs.users.get(n, ())}
+        if users and users <= _COMPARISONS:
+            return  # no derivative is compared with anything
         reshaping = bool(self.repairs.touched(step.nodes) & set(self.misshapen))
         best = self._best(step, self.possible.of(step, reshaping))
         if len(step.nodes) > 1 and (best is None or best.outcome.mended != self.wrong):

@@ -19,6 +19,7 @@ from ...node import Leaf, Node, describe, tracing
 from ...provenance import Place, place
 from ...tensor import Tensor
 from ..analytic import ABSENT
+from .calls import Call, Calls
 from .constructors import following
 from .replay import Contributions, Values, adjoint
 from .shadow import Shadow
@@ -63,6 +64,7 @@ class Observation:
             derivative that comes through this use; they add up to the cotangent.
         conversions: values that left the recording.
         notes: what there is to say about the run.
+        calls: for each operation the call of the user's function that executed it.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Observation:
     contributions: Contributions
     conversions: tuple[Conversion, ...] = ()
     notes: tuple[str, ...] = ()
+    calls: dict[Node, Call] = field(default_factory=dict, repr=False)
     _names: dict[Node, str] = field(default_factory=dict, repr=False)
 
     def name_of(self, node: Node) -> str:
@@ -133,10 +136,12 @@ def observe(
 
     leaves = [*shadow.params.values(), *shadow.inputs.values()]
     with tracing(leaves, asked) as tape, following(), np.errstate(all="ignore"):
+        calls = tape.nodes = Calls()
         result = run(*given, **named)
         loss, grads = _result(result, f)
         root, notes = _loss_node(loss, lost)
         found = {name: _traced(g) for name, g in _named(shadow, grads).items()}
+        of_nodes = calls.close()
     forward = ancestors([root])
     needed = ancestors(x for x in found.values() if isinstance(x, Node)) - forward
     order = [n for n in tape.nodes if n in forward]
@@ -155,6 +160,7 @@ def observe(
         contributions=contributions,
         conversions=tuple(lost),
         notes=tuple(notes),
+        calls=of_nodes,
         _names=names,
     )
 
