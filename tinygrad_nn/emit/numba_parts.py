@@ -8,7 +8,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, RangeError, ShapeError
 from ..weak import converted as converted  # for generated code
 
 
@@ -49,7 +49,10 @@ def result(value: Any, shape: tuple[int, ...], dtype: str, own: bool = False) ->
     Raises:
         ShapeError: it is of another shape.
         DtypeError: it is of another dtype.
+        RangeError: it is an object of Python's, of an integer that is too large for NumPy.
     """
+    if not isinstance(value, (np.ndarray, np.generic)):
+        raise RangeError(f"a Python integer that fits no dtype of NumPy's gave {value!r}")
     if value.shape != shape or value.dtype != dtype:
         kind, what = (ShapeError, "shape") if value.shape != shape else (DtypeError, "dtype")
         raise kind(
