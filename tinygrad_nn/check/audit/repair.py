@@ -7,7 +7,7 @@ Imports: draws, observe, replay, truth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from ...node import Node
 from .draws import Draw
+from .linear import Foretold
 from .matching import nice
 from .observe import Observation
 from .replay import replay
@@ -76,6 +77,13 @@ class Repairs:
                 if isinstance(parent, Node):
                     self.users.setdefault(parent, []).append(node)
         self._after: dict[Any, list[Node]] = {}
+        self.foretold = Foretold(
+            draws[0],
+            self.backward,
+            self.roots,
+            self.truth[0],
+            lambda change, names, only: self.gradients(0, dict(change), names, only),
+        )
 
     def after(self, nodes: Iterable[Node], only: frozenset[Node] | None = None) -> list[Node]:
         """All that is computed from the nodes, in the order of execution, without these.
@@ -143,11 +151,29 @@ class Repairs:
         touched = self.touched(changes[0], only)
         if not touched:
             return None
-        outcome = self._outcome(changes, 1.0, touched, only)
-        if outcome is not None or not scale:
-            return outcome
-        factor = self._fitted(changes[0], touched, only)
-        return None if factor is None else self._outcome(changes, factor, touched, only)
+        for factor in self._factors(changes[0], touched, only, scale):
+            outcome = self._outcome(changes, factor, touched, only)
+            if outcome is not None:
+                return outcome
+        return None
+
+    def _factors(
+        self, change: Change, touched: set[str], only: frozenset[Node] | None, scale: bool
+    ) -> Iterator[float]:
+        """The factors with which a change is worth trying: 1, or what is fitted."""
+        scale = scale and all(np.size(v) > 1 and v.dtype != bool for v in change.values())
+        foretold = {n: self.foretold.factors(change, n, only, scale) for n in sorted(touched)}
+        known = [f for f in foretold.values() if f is not None]
+        if len(known) < len(foretold) or any(1.0 in f for f in known):
+            yield 1.0
+        if not scale:
+            return
+        if len(known) < len(foretold):
+            fitted = self._fitted(change, touched, only)
+        else:
+            fitted = next((nice(f) for found in known for f in found if f != 1.0), None)
+        if fitted is not None and fitted != 1.0:
+            yield fitted
 
     def _outcome(
         self,
@@ -178,8 +204,6 @@ class Repairs:
 
         Hand-written gradients depend linearly on each of their steps, so two trials tell.
         """
-        if any(np.size(v) == 1 or v.dtype == bool for v in change.values()):
-            return None
         twice = {n: _times(v, 2.0) for n, v in change.items()}
         one, two = (self.gradients(0, c, touched, only) for c in (change, twice))
         if one is None or two is None:

@@ -36,7 +36,7 @@ class Values(dict[Node, Any]):
 
 
 def adjoint(
-    loss: Node, forward: Iterable[Node], values: Mapping[Node, Any]
+    loss: Node, forward: Iterable[Node], values: Mapping[Node, Any], seed: Any = None
 ) -> tuple[dict[Node, Any], Contributions]:
     """The derivative of the loss with respect to every node that it was computed from.
 
@@ -44,24 +44,29 @@ def adjoint(
         loss: a node of one entry.
         forward: the operations that it was computed from, in the order of execution.
         values: of all nodes.
+        seed: for a node of several entries the weight of each. Then what the user's code has made
+            of constants counts as well.
 
     Returns:
         The derivatives (cotangents), and each single contribution to them.
     """
-    cotangents: dict[Node, Any] = {loss: np.ones_like(values[loss])}
+    cotangents: dict[Node, Any] = {loss: np.ones_like(values[loss]) if seed is None else seed}
     contributions: Contributions = {}
     for node in reversed(list(forward)):
         g = cotangents.get(node)
-        if g is None or not node.requires_grad:
+        followed = node.requires_grad if seed is None else node.function in RULES
+        if g is None or not followed:
             continue
-        for i, part in _pull(node, g, values):
+        for i, part in _pull(node, g, values, seed is not None):
             parent = node.inputs[i]
             contributions[node, i] = part
             cotangents[parent] = cotangents[parent] + part if parent in cotangents else part
     return cotangents, contributions
 
 
-def _pull(node: Node, g: Any, values: Mapping[Node, Any]) -> Iterable[tuple[int, Any]]:
+def _pull(
+    node: Node, g: Any, values: Mapping[Node, Any], constants: bool
+) -> Iterable[tuple[int, Any]]:
     """For each argument through which a gradient flows its number and its contribution."""
     function: Any = node.function
     rule = RULES[function]
@@ -76,7 +81,9 @@ def _pull(node: Node, g: Any, values: Mapping[Node, Any]) -> Iterable[tuple[int,
     elif rule.special or len(vjps) < len(args):
         vjps = _vjps(rule, node)
     for i, (parent, x) in enumerate(zip(node.inputs, args, strict=True)):
-        if not isinstance(parent, Node) or not parent.requires_grad:
+        if not isinstance(parent, Node) or not (parent.requires_grad or constants):
+            continue
+        if constants and getattr(x, "dtype", None) != np.float64:
             continue
         vjp: Vjp | None = vjps[i]
         if vjp is None:

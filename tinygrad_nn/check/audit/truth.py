@@ -27,7 +27,7 @@ from .result import UNJUDGED, AuditRow
 #: Relative to the largest entry: what rounding explains, by precision.
 _ROUNDING = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 2e-4, np.dtype(np.float16): 0.05}
 #: Up to so many entries in all, every one is measured numerically.
-_ALL = 400
+_ALL = 100
 #: How small a move is that only gets off a kink.
 _HAIR = 1e-4
 #: A move by a few units in the last place: what changes by it is rounding.
