@@ -591,6 +591,22 @@ def test_constants_are_exact_to_the_bit(held: Any) -> None:
         np.testing.assert_array_equal(np.signbit(a), np.signbit(b))
 
 
+def test_a_constant_and_an_argument_of_one_name_are_told_apart() -> None:
+    held = np.random.default_rng(0).random((5, 4))
+
+    def f(X: Any, W_: Any) -> Any:
+        def inner(W: Any, X: Any = held) -> Any:
+            return np.mean(np.tanh(X @ W) * 2.0)
+
+        return inner(X) + np.sum(W_)
+
+    text = tg.derive(f, np.ones((4, 2)), np.ones(2), wrt=(0, 1))
+    assert "def f(X, W_):" in text
+    assert "    X_2 = np.array(" in text
+    expected = tg.value_and_grad(f, (0, 1))(np.ones((4, 2)), np.ones(2))
+    assert_same(compiled(text)(np.ones((4, 2)), np.ones(2)), expected, rtol=1e-13)
+
+
 def test_a_long_constant_is_written_once() -> None:
     held = np.random.default_rng(0).random((5, 4))
     text = trace(lambda x: x * held + np.exp(held - x), X).source()

@@ -128,6 +128,8 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
     (lambda x, y: x - -y, lambda x, y: x + y, (X, Y)),
     (lambda x, y: x + -0.5 * y, lambda x, y: x - 0.5 * y, (X, Y)),
     (lambda x, y: x - -0.5 * y, lambda x, y: x + 0.5 * y, (X, Y)),
+    (lambda x, y: x + -0.5 * x * y, lambda x, y: x - 0.5 * x * y, (X, Y)),
+    (lambda x, y: x - -0.5 * x * y, lambda x, y: x + 0.5 * x * y, (X, Y)),
     (lambda x: x + -0.5, lambda x: x - 0.5, (X,)),
     (lambda x: x - -0.5, lambda x: x + 0.5, (X,)),
     # constant factors
@@ -313,6 +315,11 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
         lambda x: scatter_add(x, (4, 3), Ellipsis, None),
         lambda x: np.reshape(x, (4, 3)),
         (X[..., None],),
+    ),
+    (
+        lambda b: scatter_add(b, (3, 1), slice(None), 0),
+        lambda b: np.reshape(b, (3, 1)),
+        (B,),
     ),
     (
         lambda s, m: setitem(np.broadcast_to(s, (4, 3)), 0, slice(0, 2)) * m,

@@ -109,6 +109,8 @@ CASES: list[tuple[Any, Any, tuple[Any, ...]]] = [
         added,
         (X, X[1:3]),
     ),
+    (lambda x: setitem(x, 0, 1)[2], lambda x: x[2], (X,)),
+    (lambda x, b: setitem(x, b, 1)[1], lambda x, b: b, (X, B)),
 ]
 
 #: Programs that are not differentiated any more.

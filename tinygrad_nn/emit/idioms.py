@@ -79,7 +79,7 @@ class _Reading:
         live = live_nodes((*outputs, *(new for _, new in updates)))
         return replace(
             graph,
-            captured=(*graph.captured, *self.constants.values()),
+            captured=(*(n for n in graph.captured if n in live), *self.constants.values()),
             nodes=tuple(n for n in nodes if n in live),
             outputs=outputs,
             updates=updates,
@@ -105,12 +105,22 @@ class _Reading:
                 made = idiom(node, self)
                 if made is not None:
                     return made
+        if node.function is setitem and self.starts(node.inputs[0]):
+            self.names[old] = self.names[node.inputs[0]]
+            return [with_inputs(node, (None, *node.inputs[1:]))]
         if _is_cleared_maximum(node) and NUMBERED.fullmatch(self.names[old]):
             self.names[node] = "margins"
             return [node]
         if node.function is np.add:
             return _first_term(node, self, old)
         return _mean(node, self) if node.function is np.divide else None
+
+    def starts(self, x: Any) -> bool:
+        """Whether an array that a program holds is there to be written into, and for nothing else.
+
+        Then it is made where that is done, under the same name.
+        """
+        return x in self.graph.captured and self.uses[x] == 1 and x not in self.outputs
 
     def is_passing(self, node: Node) -> bool:
         """Whether a node has no name of its own, and one use."""

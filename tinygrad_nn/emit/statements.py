@@ -330,6 +330,8 @@ def _copied(x: Node, operand: Callable[[Node], Code]) -> Code:
 
 def _own(code: Code, value: Any) -> Code:
     """A copy of ``code``'s value that can be written into."""
+    if code.opening.startswith("np."):  # a constant that is made here
+        return code
     if isinstance(value, np.ndarray) and value.ndim and code.level >= NAME:
         return call(f"{code.text}.copy", [])
     return call("np.array", [code])

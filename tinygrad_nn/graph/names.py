@@ -72,19 +72,17 @@ class _Names:
                 self.give(node, identifier(own or user_name(node) or "c"))
         forward = [n for n in nodes if n not in self.names and n not in backward.origin]
         final = _final(forward)
-        own_names = set()
         for node in forward:
             name = user_name(node)
             if name is not None and node in final:
                 self.give(node, identifier(name))
-                own_names.add(node)
         self.give_numbers(forward)
         for node in nodes:
             if node not in self.names and node in backward.gradient_of:
-                of = backward.gradient_of[node]
-                best = next((n for n in of if n in own_names or n.function is None), of[0])
-                if not NUMBERED.fullmatch(self.names.get(best, "t1")):
-                    self.give(node, f"d{self.names[best]}")
+                names = [self.names.get(n, "t1") for n in backward.gradient_of[node]]
+                best = next((name for name in names if not NUMBERED.fullmatch(name)), None)
+                if best is not None:
+                    self.give(node, f"d{best}")
         self.give_numbers(nodes)
 
     def give_numbers(self, nodes: list[Node]) -> None:
@@ -115,7 +113,10 @@ def identifier(text: str) -> str:
 
     Python itself reads identifiers in the normal form NFKC.
     """
-    name = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", str(text))).strip("_") or "x"
+    normal = unicodedata.normalize("NFKC", str(text))
+    if normal.isidentifier() and not normal.startswith("__"):
+        return normal
+    name = re.sub(r"\W+", "_", normal).strip("_") or "x"
     name = f"x{name}" if name[0].isdecimal() else name
     return name if name.isidentifier() else identifier(name.encode("ascii", "ignore").decode())
 

@@ -126,6 +126,8 @@ real(lambda x, y: x + -y, lambda x, y: x - y)
 real(lambda x, y: x - -y, lambda x, y: x + y)
 real(lambda x, y, c: x + c * y, lambda x, y, c: x - -c * y, when=_is_negative)
 real(lambda x, y, c: x - c * y, lambda x, y, c: x + -c * y, when=_is_negative)
+real(lambda x, y, z, c: x + c * y * z, lambda x, y, z, c: x - -c * y * z, when=_is_negative)
+real(lambda x, y, z, c: x - c * y * z, lambda x, y, z, c: x + -c * y * z, when=_is_negative)
 real(lambda x, c: x + c, lambda x, c: x - -c, when=_is_negative)
 real(lambda x, c: x - c, lambda x, c: x + -c, when=_is_negative)
 

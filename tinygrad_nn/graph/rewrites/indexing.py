@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,11 @@ def _with_axes(shape: tuple[int, ...], index: tuple[Any, ...]) -> tuple[int, ...
     return tuple(out)
 
 
+def _goes_forward(i: Any) -> bool:
+    """Whether an index picks by place alone, in the order of the places."""
+    return is_plain(i) and not (isinstance(i, slice) and i.step is not None and i.step < 0)
+
+
 def is_plain(i: Any) -> bool:
     """Whether an index picks by place alone, and nothing twice."""
     return i is None or isinstance(i, (slice, int)) or i is Ellipsis
@@ -45,7 +51,7 @@ rewrite(
 rewrite(
     lambda x, i, *index: scatter_add(x, i, *index),
     lambda x, i: np.reshape(x, i),
-    when=lambda *index: all(map(is_plain, index)) and _only_shapes(*index),
+    when=lambda x, i, *index: all(map(_goes_forward, index)) and x.size == math.prod(i),
 )
 # zeros written into equal numbers, then a mask: the numbers times the mask, then the zeros
 rewrite(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...rules.indexing import scatter_add, setitem
+from ...rules.indexing import getitem, scatter_add, setitem
 from .arithmetic import moderate
 from .indexing import is_plain
 from .neural import is_rows
@@ -116,6 +116,31 @@ rewrite(
     lambda x, y, i, *index: x + scatter_add(y, i, *index),
     lambda x, y, i, *index: setitem(x, x[*index] + y, *index),
     when=_adds_to_own,
+)
+
+
+def _are_others(i: Any, j: Any) -> bool:
+    """Whether two places along the first axis are known not to be the same."""
+    return type(i) is type(j) is int and i != j and min(i, j) >= 0
+
+
+def _is_new(y: Any) -> bool:
+    """Whether what is written is not what was there before, and something more."""
+    if y.function not in (np.add, np.subtract, np.multiply, np.divide):
+        return True
+    return all(i is None or i.function is not getitem for i in y.operand.inputs)
+
+
+# zeros that were written elsewhere do not matter, and what was written here is known
+rewrite(
+    lambda x, i, j: setitem(x, 0, i)[j],
+    lambda x, j: x[j],
+    when=_are_others,
+)
+rewrite(
+    lambda x, y, i: setitem(x, y, i)[i],
+    lambda x, y: y,
+    when=lambda y, i: type(i) is int and _is_new(y),
 )
 
 # --- what is not differentiated any more ----------------------------------------------------------
