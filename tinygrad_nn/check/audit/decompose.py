@@ -224,7 +224,7 @@ def _scaled(
         if node not in g or not node.requires_grad:
             continue
         trial.spend(node)
-        for i, part in pull(node, g[node], values):
+        for i, part in pull(node, g[node], values, False):
             part = c * part if (node, i) in group else part
             parent = node.inputs[i]
             g[parent] = g[parent] + part if parent in g else part

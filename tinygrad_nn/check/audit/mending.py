@@ -57,7 +57,7 @@ def wrapped(text: str) -> str:
     """An expression, in parentheses unless it binds closer than any operator."""
     try:
         tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return text
     loose = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp, ast.Lambda)
     return f"({text})" if isinstance(tree, loose) else text
@@ -68,7 +68,7 @@ def product(text: str, symbol: str, by: str) -> str:
     left = text
     try:
         tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return ""
     tight = isinstance(tree, ast.BinOp) and isinstance(tree.op, (ast.Mult, ast.Div, ast.MatMult))
     if not (tight or isinstance(tree, ast.UnaryOp)):
@@ -80,7 +80,7 @@ def factors(text: str) -> list[tuple[str, int]]:
     """The factors of a product or quotient, each with its exponent, 1 or -1; one if it is none."""
     try:
         tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return []
     found: list[tuple[str, int]] = []
     stack: list[tuple[ast.expr, int]] = [(tree, 1)]
@@ -154,7 +154,7 @@ def _whole(made: str, text: str, fresh: str) -> bool:
 def _parses(text: str) -> bool:
     try:
         ast.parse(text)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return False
     return True
 
@@ -167,10 +167,13 @@ def corrected(node: Node, new: str) -> str:
     before, after = place.source_line[: place.column], place.source_line[place.end_column :]
     if wrapped(new) != new and not _stands_alone(before, after):
         new = wrapped(new)
-    made = (before + new + after).strip().rstrip(",")
+    made = (before + new + after).strip()
     if _parses(made):
         return tidy(made, new)
-    return made if _parses("{" + made + "}") else new
+    for head, tail in (("{", "}"), ("f(", ")")):  # a line of a dict or of a call
+        if _parses(head + made + tail):
+            return tidy(head + made + tail, new)[len(head) : -len(tail)]
+    return ""
 
 
 def _stands_alone(before: str, after: str) -> bool:
@@ -230,15 +233,18 @@ def assigned(node: Node) -> tuple[str, str]:
 def is_known(text: str, node: Node) -> bool:
     """Whether the code that made a node knows all names in a text."""
     code = node.code
-    try:
-        tree = ast.parse(text if not text.startswith('"') else "{" + text + "}")
-    except SyntaxError:
+    for form in ("{}", "{{{}}}", "f({})"):
+        if _parses(form.format(text)):
+            tree = ast.parse(form.format(text))
+            break
+    else:
         return False
     if code is None:
         return False
     known = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars, "np", "len"}
     names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _is_stored(n)}
+    stored |= {"f"} if form == "f({})" else set()
     return names - stored <= known
 
 

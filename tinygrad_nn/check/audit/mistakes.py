@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from ...node import Node
 from . import (
@@ -28,10 +31,10 @@ from .decompose import single_use
 from .draws import Draw, draw, draws
 from .mending import is_known
 from .mistakes_edits import Site
-from .mistakes_terms import Terms, absent, misplaced, say_path, terms
-from .mistakes_trial import Edit, Trial, key, sites
+from .mistakes_terms import Terms, absent, is_statement, misplaced, say_path, terms
+from .mistakes_trial import BUDGET, Edit, Trial, key, sites
 from .mistakes_words import Saying, Speaker
-from .observe import Observation, ancestors
+from .observe import Observation, ancestors, where
 from .result import AuditRow
 from .suspect import Suspect
 from .truth import same_in
@@ -42,6 +45,10 @@ _ELSEWHERE = 0.25
 #: ... and one of a single execution of several.
 _SINGLE = 0.15
 _DIFFERS = "first differs here"
+#: What a change may cost to be told of one gradient, where others stay wrong.
+_CLASSIC = 1.6
+#: Which part of all that may be computed may be spent on the suspect's line alone.
+_AT_HOME = 0.3
 #: How many executions are also tried one by one.
 _FEW = 6
 #: By how much a change is doubted that mends nothing far from the user's own point.
@@ -114,7 +121,22 @@ def explain(
     found = _single(speaker, suspect)
     if found is not None:
         return _explained(trial, found)
-    return _one_of_several(speaker, suspect)
+    return _one_of_several(speaker, suspect) or _first_difference(speaker, suspect)
+
+
+def _first_difference(speaker: Speaker, suspect: Suspect | None) -> Explanation | None:
+    """What the suspect should have been, where no mistake is recognised, and what is unused."""
+    trial = speaker.trial
+    if suspect is None or suspect.expected is None:
+        return None
+    expected, unused = _expected(trial, suspect), mistakes_unused.hint(trial)
+    known = expected is not None and np.ndim(expected)
+    purpose = speaker.purpose(expected, suspect.node) if known else ""
+    if not purpose and not unused:
+        return None
+    text = f"{_DIFFERS}: expected {purpose or suspect.expected.text(trial.observation)}"
+    text += f"; {unused}" if unused else ""
+    return Explanation(text, False, "", None, suspect.kind == "missing")
 
 
 def _single(speaker: Speaker, suspect: Suspect | None) -> Saying | None:
@@ -123,8 +145,9 @@ def _single(speaker: Speaker, suspect: Suspect | None) -> Saying | None:
     sums = terms(speaker)
     found = _search(trial, speaker, suspect)
     if sums is not None and sums.separate:
-        if sums.correction:
-            return Saying(sums.text, sums.correction, sums.node, missing=True)
+        if sums.node is not None:
+            after = is_statement(sums.correction, sums.node) or not sums.correction
+            return Saying(sums.text, sums.correction, sums.node, missing=after)
         return Saying(sums.text, "", None) if found is None else _as_term(speaker, sums, found)
     if found is None:
         returned = misplaced(speaker)
@@ -162,7 +185,7 @@ def _one_of_several(speaker: Speaker, suspect: Suspect | None) -> Explanation | 
         part.spent = trial.spent
         found = _single(Speaker(part, speaker.words), suspect)
         trial.spent = part.spent
-        if found is None:
+        if found is None or not found.exact or (found.edit and found.edit.cost > _CLASSIC):
             continue
         mended = [name, *(part.also_right(found.edit) if found.edit is not None else ())]
         others = [n for n in wrong if n not in mended]
@@ -182,6 +205,9 @@ def _explained(trial: Trial, saying: Saying | None) -> Explanation | None:
     correction = saying.correction
     if saying.node is not None and correction and not is_known(correction, saying.node):
         correction = ""  # it needs names that are not known there
+    place = where(saying.node) if saying.node is not None else None
+    if saying.missing and place is not None and place.source_line.lstrip().startswith("return"):
+        correction = ""  # nothing can come after that line
     text = saying.text if saying.exact or _DIFFERS in saying.text else f"{_DIFFERS}: {saying.text}"
     missing, node, step = saying.missing, saying.node, saying.step
     return Explanation(text, saying.exact, correction, node, missing, step)
@@ -225,8 +251,7 @@ def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying |
         for i, (cost, table) in enumerate(_TABLES)
         if not single or table in _FOR_SINGLE
     ]
-    best: Edit | None = None
-    least = float("inf")
+    best, least = _at_home(trial, speaker, suspect, plan)
     for bound, i, _, site in sorted(plan, key=lambda entry: entry[:3]):
         if bound >= least or trial.exhausted:
             break
@@ -244,6 +269,60 @@ def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying |
     executed = [n for n in trial.backward if key(n) == key(best.nodes[0])]
     some = len(executed) > len([n for n in best.nodes if key(n) == key(best.nodes[0])])
     return replace(said, correction="") if some and best.missing else said
+
+
+def _at_home(
+    trial: Trial,
+    speaker: Speaker,
+    suspect: Suspect | None,
+    plan: list[tuple[float, int, int, Site]],
+) -> tuple[Edit | None, float]:
+    """The simplest change in the suspect's line, and what it costs.
+
+    What the suspect should have been is known, so that most changes need not be tried to the end.
+    """
+    best: Edit | None = None
+    least = float("inf")
+    expected = _expected(trial, suspect)
+    if suspect is None or expected is None:
+        return best, least
+    home, key_of = suspect.node, (suspect.node.code, line(suspect.node))
+    above = ancestors([home])
+    for bound, i, _, site in sorted(plan, key=lambda entry: entry[:3]):
+        if bound >= least or trial.spent > _AT_HOME * BUDGET:
+            break
+        if (site[0].code, line(site[0])) != key_of or site[0] not in above:
+            continue
+        for edit in _TABLES[i][1](speaker, site):
+            if edit.cost >= least or not trial.gives(edit, home, expected):
+                continue
+            if trial.accepts(edit):
+                cost = edit.cost + edit.doubt() + _doubt(trial, edit)
+                if cost < least:
+                    best, least = edit, cost
+    return best, least
+
+
+def _expected(trial: Trial, suspect: Suspect | None) -> Any:
+    """What the suspect's value should have been, in the first draw; None if it is not known."""
+    label = suspect.expected if suspect is not None else None
+    if suspect is None or label is None or label.whole or label.kind == "local":
+        return None
+    own = trial.draws[0]
+    if label.kind == "forward":
+        value = own.values.get(label.node)
+    elif label.use is None:
+        value = own.cotangents.get(label.node)
+    else:
+        edges = (label.use, *label.others)
+        known = all(edge in own.contributions for edge in edges)
+        value = sum(own.contributions[edge] for edge in edges) if known else None
+    if value is None:
+        return None
+    value = np.transpose(value) if label.transposed else value
+    shape = np.shape(trial.value(suspect.node))
+    fits = np.size(value) == int(np.prod(shape))
+    return np.reshape(value, shape) * label.factor if fits else None
 
 
 def _doubt(trial: Trial, edit: Edit) -> float:

@@ -351,12 +351,13 @@ def _say_superfluous(speaker: Speaker, node: Node, i: int) -> Saying:
     if f is np.divide and other:
         value = node.arguments[1]
         size = f" = {number(float(value))}" if not np.ndim(value) else ""
-        text = f"`{code}` divides by {other}{size} once too often"
+        text = f"`{code}` divides by {other}{size} once too often" + _left_out(code)
     elif f is np.multiply and other:
-        text = f"`{code}` multiplies by {other}, which does not belong there"
+        text = f"`{code}` multiplies by {other}, which does not belong there" + _left_out(code)
     elif f in (np.add, np.subtract) and other:
         what = "adds" if f is np.add else "subtracts"
         text = f"`{code}` {what} {other}, which is no part of the derivative: it is too much"
+        text += _left_out(code)
         return Saying(text, correction, node, also=f"`{code}` {what} {other} once too often")
     elif f is np.negative:
         text = f"`{code}` has the wrong sign: the minus does not belong there"
@@ -365,6 +366,12 @@ def _say_superfluous(speaker: Speaker, node: Node, i: int) -> Saying:
     else:
         text = f"`{code}` does not belong there: {kept} is right as it is"
     return Saying(text, correction, node)
+
+
+def _left_out(code: str) -> str:
+    """The way out, where a statement is too much as a whole."""
+    whole = re.search(r"[-+*/]= ", code) is not None
+    return ": without this line it is right" if whole else ""
 
 
 # --- a wrong factor -------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from .mistakes_trial import Trial, same, sites
 from .replay import Values, adjoint
 from .words import Words, number
 
+#: How often a helper is called in a step, at most.
+_SEVERAL = 4
 #: How many steps an elementwise derivative goes over at most.
 _FAR = 8
 
@@ -46,21 +48,30 @@ class Local:
             found = memo[self, k, draw] = cotangents.get(self.inputs[k])
         return found
 
-    def text(self, trial: Trial, words: Words, near: Node) -> str:
+    def text(self, trial: Trial, words: Words, near: Node, k: int = 0) -> str:
         """The derivative as an expression of the names that the code near a node knows.
 
         Empty if it is none of the usual ones, or the names have other values by then.
+
+        Args:
+            trial: the program.
+            words: its names.
+            near: the node.
+            k: which execution belongs to it.
         """
-        made = self._text(trial, words, near)
-        if len(self.outputs) > 1 and trial.index[near] > trial.index[self.outputs[1]]:
+        pair = self.outputs[k], self.inputs[k]
+        late = len(self.outputs) > 1 and trial.index[near] > trial.index[self.outputs[1]]
+        A, Z = (words.late_name(n, near) if late else words.name(n, near) for n in pair)
+        if not (A or Z):
             return ""
+        unknown = "\0"  # no text with this in it is an expression
+        made = self._text(trial, words, near, k, (A or unknown, Z or unknown))
         return made if made and is_known(made, near) else ""
 
-    def _text(self, trial: Trial, words: Words, near: Node) -> str:
-        d = self.value(trial, 0, 0)
-        a, z = (trial.values[0].get(n, n.value) for n in (self.outputs[0], self.inputs[0]))
-        A, Z = (words.name(n, near) for n in (self.outputs[0], self.inputs[0]))
-        A, Z = wrapped(A), wrapped(Z)
+    def _text(self, trial: Trial, words: Words, near: Node, k: int, names: tuple[str, str]) -> str:
+        d = self.value(trial, k, 0)
+        a, z = (trial.values[0].get(n, n.value) for n in (self.outputs[k], self.inputs[k]))
+        A, Z = map(wrapped, names)
         if not Z.isidentifier() and A.isidentifier() and same(np.asarray(a > 0, dtype=float), d):
             return f"({A} > 0)"
         usual: tuple[tuple[Callable[[], Any], str], ...] = (
@@ -72,25 +83,30 @@ class Local:
             (lambda: 2 * z, f"2 * {Z}"),
             (lambda: 1 / z, f"(1 / {Z})"),
             (lambda: 0.5 / a, f"(0.5 / {A})"),
+            (lambda: -1 / z**2, f"(-1 / {Z}**2)"),
+            (lambda: 3 * z**2, f"3 * {Z}**2"),
+            (lambda: 1 / (1 + np.exp(-z)), f"(1 / (1 + np.exp(-{Z})))"),
+            (lambda: np.cos(z), f"np.cos({Z})"),
+            (lambda: -np.sin(z), f"(-np.sin({Z}))"),
         )
         with np.errstate(all="ignore"):
             for make, text in usual:
-                if same(np.asarray(make(), dtype=float), d):
+                if "\0" not in text and same(np.asarray(make(), dtype=float), d):
                     return text
         sides = _two_sided(d, z)
         if sides is not None:
             texts = [_side(words, x, near) for x in sides]
             if all(texts):
                 return f"np.where({Z} > 0, {texts[0]}, {texts[1]})"
-        node = self.outputs[0]
+        node = self.outputs[k]
         if node.function in (np.max, np.min):
             given = node.keywords or {}
             kept = given.get("keepdims") or "axis" not in given
             return f"({Z} == {A})" if kept else f"({Z} == np.expand_dims({A}, {given['axis']}))"
-        if len(self.regions[0]) <= 2:
-            for step in self.regions[0]:
+        if len(self.regions[k]) <= 2:
+            for step in self.regions[k]:
                 if step.function is np.multiply:
-                    i = 1 if step.inputs[0] is self.inputs[0] else 0
+                    i = 1 if step.inputs[0] is self.inputs[k] else 0
                     if same(_argument(trial, step, i), d) or np.ndim(d):
                         return wrapped(words.used(step, i))
         return ""
@@ -114,7 +130,7 @@ def _side(words: Words, x: float, near: Node) -> str:
     """A slope by its name, or as a number."""
     scalar = words.scalars.find(x, near) if words.scalars is not None else None
     if scalar is not None and is_known(scalar.text, near):
-        return scalar.text
+        return str(scalar.text)
     return number(x) if float(number(x)) == x else ""
 
 
@@ -225,6 +241,10 @@ def pairings(trial: Trial, mine: tuple[Node, ...], others: tuple[Node, ...]) -> 
         if m >= n:
             ways += [tuple(range(n)), tuple(m - 1 - i for i in range(n))]
             ways.append(tuple(n - 1 - i for i in range(n)))
+        if n > 1 and m > n and m % n == 0 and m // n <= _SEVERAL:
+            k = m // n  # a helper, called several times in each of the executions
+            ways += [tuple(k * i + r for i in range(n)) for r in range(k)]
+            ways += [tuple(k * (n - 1 - i) + r for i in range(n)) for r in range(k)]
         at = [trial.index.get(o, -1) for o in others]
         recent = [sum(a < trial.index.get(x, -1) for a in at) - 1 for x in mine]
         if min(recent) >= 0:

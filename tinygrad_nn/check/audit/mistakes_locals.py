@@ -45,8 +45,8 @@ def local_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
                     args[i] = d != 0 if n.function is np.where and i == 0 else d
                     return perform(n, args)
 
-                def say(i: int = i, local: Any = local) -> Saying:
-                    return _say_local(speaker, node, i, local)
+                def say(i: int = i, local: Any = local, k: int = pairing[0]) -> Saying:
+                    return _say_local(speaker, node, i, local, k)
 
                 cost = 1.05 if idle else 1.7
                 yield Edit(site, apply, cost + 0.02 * len(local.regions[0]), say)
@@ -87,8 +87,8 @@ def chain(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 def apply(n: Node, j: int, env: Env, x: Any = (f, local, pairing)) -> Any:
                     return env[x[0][j]] * x[1].value(env.trial, x[2][j], env.number)
 
-                def say(f: Site = f, local: Any = local) -> Saying:
-                    return _say_chain(speaker, node, f[0], local)
+                def say(f: Site = f, local: Any = local, k: int = pairing[0]) -> Saying:
+                    return _say_chain(speaker, node, f[0], local, k)
 
                 yield Edit(site, apply, 1.72 + 0.02 * len(local.regions[0]), say)
 
@@ -110,9 +110,9 @@ def _factors(site: Site) -> list[Site]:
     return found
 
 
-def _say_chain(speaker: Speaker, node: Node, kept: Node, local: Any) -> Saying:
+def _say_chain(speaker: Speaker, node: Node, kept: Node, local: Any, k: int) -> Saying:
     words = speaker.words
-    d = local.text(speaker.trial, words, node)
+    d = local.text(speaker.trial, words, node, k)
     code = words.code(kept) if line(kept) == line(node) else words.name(kept, node)
     right = f"{wrapped(code)} * {d}"
     text = f"`{words.code(node)}` is not {speaker.derivative(local)}"
@@ -120,10 +120,10 @@ def _say_chain(speaker: Speaker, node: Node, kept: Node, local: Any) -> Saying:
     return Saying(text, corrected(node, right) if d else "", node)
 
 
-def _say_local(speaker: Speaker, node: Node, i: int, local: Any) -> Saying:
+def _say_local(speaker: Speaker, node: Node, i: int, local: Any, k: int) -> Saying:
     words = speaker.words
     was = words.used(node, i)
-    d = local.text(speaker.trial, words, node)
+    d = local.text(speaker.trial, words, node, k)
     bare = d[1:-1] if d.startswith("(") and d.endswith(")") and d.count("(") == 1 else d
     what = speaker.derivative(local)
     text = f"`{was}` stands where {what} belongs" + (f", {bare}" if d else "")
@@ -228,7 +228,8 @@ def missing_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
             first = source.nodes[0]
             if not np.ndim(first.value) or (first not in seen.forward and first.function):
                 continue
-            columns = np.shape(first.value) == shape[:1] and len(shape) == 2 and shape[0] != shape[1]
+            square = len(shape) == 2 and shape[0] == shape[1]
+            columns = np.shape(first.value) == shape[:1] and len(shape) == 2 and not square
             if not columns and np.shape(first.value) not in (shape, shape[1:], (*shape[:-1], 1)):
                 continue
             for pairing in pairings(trial, site, source.nodes):
@@ -304,7 +305,7 @@ def _times_value(
             args[i] = f(args[i], by)
             return perform(n, args)
 
-        def say(f: Any = f, verb: str = verb) -> Saying:
+        def say(f: Any = f, verb: str = verb, used: list[Node] = used) -> Saying:
             words, node = speaker.words, site[0]
             text = source.text(speaker, node)
             old = words.used(node, i) if i >= 0 else words.code(node)
@@ -315,7 +316,11 @@ def _times_value(
             told = f"`{old}` is not {verb} by {text}" + (f" ({made})" if made else "")
             if used:
                 told += f", as {words.at(used[0])}, is"
-            return Saying(told, "" if "=" in old else corrected(node, fixed), node)
+            own = words.name(node, node)
+            if i < 0 and node.function is setitem and own.isidentifier():
+                after = f"{own} = {product(own, '*' if f is np.multiply else '/', by)}"
+                return Saying(told.replace(old, own, 1), after, node, missing=True)
+            return Saying(told, corrected(node, fixed), node)
 
         yield Edit(site, apply, (1.5 if used and i < 0 else 2.0), say, missing=i < 0)
 

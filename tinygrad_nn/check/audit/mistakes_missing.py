@@ -36,8 +36,8 @@ def missing_mask(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 d = local.value(env.trial, p[j], env.number)
                 return perform(n, env.arguments(n)) * d
 
-            def say(local: Local = local) -> Saying:
-                return _say_mask(speaker, site[0], local)
+            def say(local: Local = local, k: int = pairing[0]) -> Saying:
+                return _say_mask(speaker, site[0], local, k)
 
             def doubt() -> float:
                 return 0.1 * speaker.is_right(np.asarray(speaker.trial.value(site[0])))
@@ -46,10 +46,10 @@ def missing_mask(speaker: Speaker, site: Site) -> Iterator[Edit]:
             yield Edit(site, apply, cost, say, missing=True, doubt=doubt)
 
 
-def _say_mask(speaker: Speaker, node: Node, local: Local) -> Saying:
+def _say_mask(speaker: Speaker, node: Node, local: Local, k: int) -> Saying:
     words = speaker.words
     name = words.name(node)
-    d = local.text(speaker.trial, words, node)
+    d = local.text(speaker.trial, words, node, k)
     inner = words.name(local.inputs[0])
     target = f"d{inner}" if inner.isidentifier() else name
     text = f"{speaker.derivative(local)}, is not applied"

@@ -6,6 +6,7 @@ Imports: mending, mistakes_edits, mistakes_trial, mistakes_words, scalars, words
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -72,12 +73,14 @@ def scaled_part(speaker: Speaker, site: Site) -> Iterator[Edit]:
         def apply(n: Node, j: int, env: Env, c: float = c, times: Any = times) -> Any:
             return times(n, env, c)
 
-        def say(
-            i: int = i, c: float = c, scalar: Scalar = scalar, symbol: str = symbol
-        ) -> Saying:
+        def say(i: int = i, c: float = c, scalar: Scalar = scalar, symbol: str = symbol) -> Saying:
             told = speaker.lacking(1 / c, scalar, symbol)
             by = product(texts[i], symbol, scalar.text)
             fixed = corrected(node, with_operand(node, i, by))
+            target, value = assigned(node)
+            if i == 0 and target == texts[0] and "= " in _outside(speaker.words.code(node)):
+                sign = "+" if node.function is np.add else "-"
+                fixed = f"{target} = {by} {sign} {value}"
             return Saying(f"`{texts[i]}`, as it is added here, {told}", fixed, node)
 
         yield Edit(site, apply, 1.45, say)
@@ -197,11 +200,18 @@ class _Number:
             scalar = self.speaker.scalars.find(value, self.node)
             if scalar is None:
                 continue
-            whole = float(value).is_integer()
-            if whole and symbol == "*" and scalar.rank > 0:
-                continue  # too often divided, more likely
+            if not is_known(scalar.text, self.node):
+                own = self._own_length(scalar.value)
+                scalar = replace(scalar, text=own) if own else scalar
             return scalar, symbol
         return None
+
+    def _own_length(self, n: float) -> str:
+        """A count as the length of the value itself: ``dx.shape[0]``."""
+        name, shape = self.speaker.words.name(self.node, self.node), np.shape(self.node.value)
+        if shape and shape[0] == n and name.isidentifier() and self.node.function is setitem:
+            return f"{name}.shape[0]"
+        return ""
 
     # --- words ------------------------------------------------------------------------------------
 
@@ -229,6 +239,8 @@ class _Number:
         if self.missing is not None:
             scalar, symbol = self.missing
             told = self.speaker.lacking(1 / c, scalar, symbol)
+            if symbol == "*" and float(scalar.value).is_integer() and scalar.rank > 0:
+                told = self.speaker.times(1 / c)  # more likely it is divided too often
             fixed = self._by(symbol, scalar.text) if is_known(scalar.text, node) else ""
             text, after = f"{said}{means} {told}", self._is_after(fixed)
             return Saying(text, fixed, node, missing=after, step=(symbol, scalar.text))
@@ -242,8 +254,9 @@ class _Number:
 
     def _is_after(self, fixed: str) -> bool:
         """Whether a correction is a statement of its own, after the line."""
-        name = self.speaker.words.name(self.node, self.node)
-        return any(fixed.startswith(f"{name} {s}") for s in ("*= ", "/= ", f"= -{name}"))
+        names = {self.speaker.words.name(self.node, self.node), assigned(self.node)[0]} - {""}
+        marks = ("{} *= ", "{} /= ", "{0} = -{0}")
+        return any(fixed.startswith(mark.format(name)) for name in names for mark in marks)
 
     @staticmethod
     def _short(why: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from ...node import Node
 from ..analytic import ABSENT
 from .decompose import Combination, Path, Use, contribution, decompose
-from .mending import assigned, corrected, is_known
+from .mending import assigned, corrected, is_known, operands
 from .mistakes_trial import key, same
 from .mistakes_words import Saying, Speaker
 from .observe import ancestors
@@ -43,6 +43,11 @@ class Terms:
         for name, use in self.uses:
             if _is(value, contribution(speaker.trial, use, 0)):
                 part = _part(speaker, name, use, node)
+                leaf = speaker.trial.observation.params[name]
+                texts = [t for t, p in zip(operands(node), node.inputs, strict=False) if p is leaf]
+                known = speaker.words.name(leaf, node)
+                if texts and part.endswith(known) and texts[0] != known:
+                    part = part.removesuffix(known) + texts[0]
                 if part and is_known(part, node):
                     return corrected(node, part)
         return ""
@@ -88,9 +93,11 @@ def terms(speaker: Speaker) -> Terms | None:
     made = _added(speaker, trial_wrong[0], additions[0]) if len(additions) == 1 else None
     text = "; ".join(dict.fromkeys(_condensed(speaker, sentences, alike)))
     if made is not None and len([n for n in speaker.trial.backward if key(n) == key(made[1])]) > 1:
-        text += ", and belongs after the loop"
+        text += f": `{made[0]}` belongs after the loop"
+        made = ("", made[1])
     uses = tuple((c.name, use) for c in found for use, _ in c.off)
-    return Terms(text, separate, *(made or ("", None)), uses)
+    correction, node = made or ("", None)
+    return Terms(text, separate, correction, node, uses)
 
 
 def _condensed(speaker: Speaker, sentences: list[str], alike: dict[float, list[str]]) -> list[str]:
@@ -126,6 +133,11 @@ def _added(speaker: Speaker, name: str, use: Use) -> tuple[str, Node] | None:
         return f"{target} += {part}", node
     made = corrected(node, f"{speaker.words.code(node)} + {part}")
     return (made, node) if speaker.words.code(node) in made else None
+
+
+def is_statement(correction: str, node: Node) -> bool:
+    """Whether a correction is a statement of its own, and not the node's line."""
+    return correction.startswith(f"{assigned(node)[0]} += ")
 
 
 def _is_penalty(speaker: Speaker, use: Use) -> bool:

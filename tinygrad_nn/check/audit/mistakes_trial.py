@@ -119,6 +119,8 @@ class Trial:
     _users: dict[Node, list[Node]] = field(default_factory=lambda: defaultdict(list))
     _stages: dict[tuple[Node, ...], list[tuple[str, list[Node]]]] = field(default_factory=dict)
     _ancestors: dict[str, set[Node]] = field(default_factory=dict)
+    _paths: dict[Any, list[Node]] = field(default_factory=dict)
+    _above_home: dict[Node, set[Node]] = field(default_factory=dict)
     _below: dict[tuple[Node, ...], list[Node]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -257,6 +259,23 @@ class Trial:
             return False
         return all(self._mends(edit, stages, draw) for draw in range(len(self.draws)))
 
+    def gives(self, edit: Edit, home: Node, expected: Any) -> bool:
+        """Whether a change makes of one value what it should be, in the first draw."""
+        env = Env(self, 0)
+        rows = {node: j for j, node in enumerate(edit.nodes)}
+        path = (edit.nodes, home)
+        if path not in self._paths:
+            above = self._above_of(home)
+            self._paths[path] = [n for n in self.below(edit.nodes) if n in above]
+        if not self.compute(env, self._paths[path], rows, edit.apply):
+            return False
+        return same(env[home], expected, 1e-7)
+
+    def _above_of(self, home: Node) -> set[Node]:
+        if home not in self._above_home:
+            self._above_home[home] = ancestors([home])
+        return self._above_home[home]
+
     def holds(self, edit: Edit) -> bool:
         """Whether an accepted change does so far away as well."""
         stages, near = self.stages(edit.nodes), len(self.draws)
@@ -278,14 +297,12 @@ class Trial:
         None if the node is in no such helper: it uses a derivative, or its code uses its value.
         """
         code, current = node.code, node
-        above = ancestors([node])
-        if any(n.code is not code and n in self.backward for n in above):
-            return None
         for _ in range(50):
             users = self.users(current)
             outside = [n for n in users if n.code is not code]
             if outside:
-                return outside[0]
+                given = (n for n in ancestors([current]) if n.code is not code)
+                return None if any(n in self.backward for n in given) else outside[0]
             if not users:
                 return None
             current = users[0]

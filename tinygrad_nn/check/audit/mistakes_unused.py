@@ -23,7 +23,7 @@ from ...node import Node
 from .mending import corrected, product, wrapped
 from .mistakes_edits import Site
 from .mistakes_forward import pairings
-from .mistakes_trial import Edit, Env, Trial, perform, sites
+from .mistakes_trial import Edit, Env, Trial, key, perform, sites
 from .mistakes_words import Saying, Speaker
 from .observe import ancestors, where
 from .words import line
@@ -62,10 +62,13 @@ def unused_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
         return
     below = set(trial.below(site))
     inner = any(line(n) == line(node) and n.code is node.code for n in trial.users(node))
-    for idle in unused(trial):
-        if not _fits(np.shape(idle[0].value), shape):
-            continue
-        for pairing in _pairings(trial, site, idle, below):
+    fitting = [idle for idle in unused(trial) if _fits(np.shape(idle[0].value), shape)]
+    pool = tuple(n for idle in fitting for n in idle)
+    for idle in (*fitting, pool):
+        every = (
+            _pairings(trial, site, idle, below) if idle is not pool else _latest(trial, site, pool)
+        )
+        for pairing in every:
             for f, symbol in _WAYS:
 
                 def apply(n: Node, j: int, env: Env, f: Any = f, x: Any = (idle, pairing)) -> Any:
@@ -74,7 +77,9 @@ def unused_value(speaker: Speaker, site: Site) -> Iterator[Edit]:
                     return own if k is None else f(own, _fresh(env, x[0][k], below))
 
                 def say(
-                    symbol: str = symbol, idle: Site = idle, shifted: bool = pairing[0] is None
+                    symbol: str = symbol,
+                    idle: Site = idle,
+                    shifted: bool = pairing[0] is None or idle is pool,
                 ) -> Saying:
                     return _say_unused(speaker, node, idle[0], symbol, shifted)
 
@@ -92,11 +97,25 @@ def _pairings(trial: Trial, site: Site, idle: Site, below: set[Node]) -> Iterato
     """Which unused value belongs to each execution; in a loop that of the execution before."""
     at = [trial.index[n] for n in site]
     for pairing in pairings(trial, site, idle):
-        if all(trial.index[idle[k]] < at[j] for j, k in enumerate(pairing)):
-            if not any(idle[k] in below for k in pairing):
-                yield pairing
+        earlier = all(trial.index[idle[k]] < at[j] for j, k in enumerate(pairing))
+        if earlier and not any(idle[k] in below for k in pairing):
+            yield pairing
     if len(site) > 1 and len(idle) in (len(site), len(site) - 1):
         yield (None, *range(len(site) - 1))
+
+
+def _latest(trial: Trial, site: Site, pool: Site) -> Iterator[Any]:
+    """For every execution in a loop the last value before it that nobody used."""
+    if len(site) < 2:
+        return
+    found = []
+    for n in site:
+        before = [k for k, x in enumerate(pool) if trial.index[x] < trial.index[n]]
+        if not before:
+            return
+        found.append(max(before, key=lambda k: trial.index[pool[k]]))
+    if len(set(found)) == len(site):
+        yield tuple(found)
 
 
 def _fresh(env: Env, node: Node, below: set[Node]) -> Any:
@@ -108,9 +127,7 @@ def _fresh(env: Env, node: Node, below: set[Node]) -> Any:
     return env[node]
 
 
-def _say_unused(
-    speaker: Speaker, node: Node, idle: Node, symbol: str, shifted: bool
-) -> Saying:
+def _say_unused(speaker: Speaker, node: Node, idle: Node, symbol: str, shifted: bool) -> Saying:
     words = speaker.words
     name, code = words.name(idle, node), words.code(node)
     verb = {"+": "added to", "-": "subtracted from", "*": "multiplied with"}[symbol]
@@ -154,11 +171,13 @@ def _idle_arguments(code: CodeType) -> tuple[str, ...]:
     return tuple(n for n in names if not used.get(n, False) and n != "self")
 
 
-def hint(trial: Trial, words: Any) -> str:
+def hint(trial: Trial) -> str:
     """A remark on values that are computed and not used, where no reason is found; or empty."""
     found = []
     for site in unused(trial):
         place = where(site[0])
+        if any(key(n) == key(site[0]) for n in trial.backward):
+            continue  # of some executions it is used
         if place is not None and place.name and place.name.isidentifier():
             found.append(f"`{place.name}`, line {place.line},")
     if not found or len(found) > 3:

@@ -101,7 +101,7 @@ class Speaker:
         node = scalar.node
         if node is None or not line(node):
             return told
-        own = {np.divide: "/", np.multiply: "*"}.get(node.function) == symbol
+        own = node.function is (np.divide if symbol == "/" else np.multiply)
         how = f"`{symbol} {name}` of {self.words.at(node)}, is not applied" if own else ""
         return f"{told} ({how or f'as in {self.words.at(node)}'})"
 
@@ -284,7 +284,8 @@ class Speaker:
             for given, text in zip(node.arguments, operands(node), strict=False):
                 if isinstance(given, (float, np.floating)) and any(c.isalpha() for c in text):
                     named.setdefault(float(given), text)
-        for value, text in sorted(named.items(), key=lambda pair: len(pair[1])):
+        known = [(x, text) for text, x in self.scalars.known.items() if not float(x).is_integer()]
+        for value, text in (*known, *sorted(named.items(), key=lambda pair: len(pair[1]))):
             for k in (1.0, 2.0, 0.5):
                 if value and abs(r - k * value) <= 1e-9 * abs(r):
                     if k == 2.0 and text.startswith("0.5 * "):

@@ -2,7 +2,7 @@
 
 ``x[i] += v`` with an index that repeats; ``=`` for ``*=``; the count of a row at its label;
 subscripts of an einsum; ``np.tile`` for ``np.repeat``.
-Imports: mending, mistakes_edits, mistakes_trial, mistakes_words, observe; node, rules.
+Imports: mending, mistakes_edits, mistakes_trial, mistakes_words, observe, words; node, rules.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import numpy as np
 
 from ...node import Node
 from ...rules.indexing import getitem, setitem
-from .mending import assigned, corrected, operands
-from .mistakes_edits import Site
+from .mending import assigned, corrected, is_known, operands
+from .mistakes_edits import Site, fitted
 from .mistakes_trial import Edit, Env, perform
 from .mistakes_words import Saying, Speaker
 from .observe import where
+from .words import number
 
 #: Operands of an einsum with more letters than that are left as they are.
 _LETTERS = 4
@@ -77,7 +78,9 @@ def _augmented(node: Node) -> ast.AugAssign | None:
 
 def _say_repeats(speaker: Speaker, node: Node) -> Saying:
     statement = _statement(node)
-    target = getattr(statement, "target", None) or (getattr(statement, "targets", None) or [None])[0]
+    target = getattr(statement, "target", None)
+    if isinstance(statement, ast.Assign):
+        target = statement.targets[0]
     code = speaker.words.code(node)
     text = (
         f"indices are repeated in `{code}`, and `+=` adds only once for each of them: the other "
@@ -121,6 +124,41 @@ def other_assignment(speaker: Speaker, site: Site) -> Iterator[Edit]:
         yield Edit(site, apply, 1.1, say)
 
 
+def other_multiple(speaker: Speaker, site: Site) -> Iterator[Edit]:
+    """``x[i] = 0`` where a multiple of x[i] belongs, as in a leaky activation."""
+    node = site[0]
+    if node.function is not setitem or not isinstance(_statement(node), ast.Assign):
+        return
+
+    def term(n: Node, j: int, env: Env) -> Any:
+        x, _, *index = env.arguments(n)
+        return perform(n, [np.zeros_like(x), getitem(x, *index), *index])
+
+    def base(n: Node, j: int, env: Env) -> Any:
+        x, _, *index = env.arguments(n)
+        return perform(n, [x, 0.0, *index])
+
+    c = fitted(speaker.trial, site, term, base)
+    scalar = speaker.scalars.find(c, node) if c else None
+    if c is None or scalar is None or c == 1:
+        return
+
+    def apply(n: Node, j: int, env: Env) -> Any:
+        return base(n, j, env) + c * term(n, j, env)
+
+    def say() -> Saying:
+        target, value = assigned(node)
+        origin = f", as in {speaker.words.at(scalar.node)}" if scalar.node is not None else ""
+        text = (
+            f"`{target}` is set to {value}, and should be multiplied by {scalar.text} = "
+            f"{number(scalar.value)}{origin}"
+        )
+        known = is_known(scalar.text, node)
+        return Saying(text, f"{target} *= {scalar.text}" if known else "", node)
+
+    yield Edit(site, apply, 1.1, say)
+
+
 def row_count(speaker: Speaker, site: Site) -> Iterator[Edit]:
     """The entry at a row's label: minus the sum of the row, as the hinge loss has it."""
     node = site[0]
@@ -140,8 +178,8 @@ def row_count(speaker: Speaker, site: Site) -> Iterator[Edit]:
         target, value = assigned(node)
         base = operands(node)[0] if operands(node) else target.partition("[")[0]
         text = (
-            f"at the label of each row `{target}` should be minus the number of its positive "
-            f"margins, -{base}.sum(axis=1), and not {value}"
+            f"at the label of each row `{target}` should be minus the sum of the row, the number "
+            f"of its positive margins: -{base}.sum(axis=1), and not {value}"
         )
         if _augmented(node) is not None:
             text = text.replace(", and not ", "; what is subtracted is ")
@@ -237,6 +275,7 @@ def _given(program: tuple[Node, ...], node: Node) -> Node | None:
 TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (0.95, lost_repeats),
     (1.1, other_assignment),
+    (1.1, other_multiple),
     (1.25, row_count),
     (1.1, other_subscripts),
     (1.05, other_repetition),

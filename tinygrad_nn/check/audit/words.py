@@ -20,7 +20,7 @@ from .mending import assigned, is_known, operands, squeeze, wrapped
 from .observe import Observation, where
 
 #: Texts that are a name and not an expression: ``N``, ``X.shape[0]``, ``len(X)``.
-_COUNTS = re.compile(r"[A-Za-z_][\w.]*(\.shape\[-?\d+\]|\.size)?|len\(\w+\)")
+_COUNTS = re.compile(r"[A-Za-z_][\w.]*(\.shape\[-?\d+\]|\.size)?|len\([\w.]+\)")
 _NAMED = re.compile(r"[A-Za-z_][\w.]*(\[[^\[\]]*\])?")
 _ORDINALS = {1: "first", 2: "second", 3: "third"}
 
@@ -38,6 +38,9 @@ class Words:
         self._texts: dict[Node, Counter[tuple[Any, str]]] = defaultdict(Counter)
         self.counts: dict[int, list[str]] = defaultdict(list)
         self.batch = 0
+        self._named: dict[tuple[Any, str], set[Node]] = defaultdict(set)
+        self._late: dict[Any, Counter[str]] = defaultdict(Counter)
+        self._lines: dict[Any, Counter[str]] = defaultdict(Counter)
         self._inner: set[Node] | None = None
         self.scalars: Any = None  # of the file of that name, which needs these words
         self._collect()
@@ -51,6 +54,10 @@ class Words:
                 parent = node.inputs[i] if i < len(node.inputs) else None
                 if isinstance(parent, Node):
                     self._texts[parent][id(node.code), text] += 1
+                    self._named[id(node.code), text].add(parent)
+                    self._lines[parent, id(node.code), line(node)][text] += 1
+                    if node not in seen.forward:
+                        self._late[parent, id(node.code)][text] += 1
                 elif i < len(node.inputs) and _COUNTS.fullmatch(text):
                     value = node.arguments[i]
                     if isinstance(value, int) and value > 1:
@@ -109,7 +116,9 @@ class Words:
             if known in here:
                 return known
             if here:
-                return min(here, key=len)
+                same = self._lines.get((node, id(near.code), line(near))) or ()
+                ranked = [(t not in same, self.is_ambiguous(t, near), len(t), t) for t in here]
+                return min(ranked)[-1]
             used = [t for (_, t), _ in self._texts[node].most_common() if is_known(t, near)]
             if used and not (node.code is near.code and place is not None and place.name):
                 return min(used, key=len)
@@ -146,6 +155,15 @@ class Words:
     def of(self, node: Node) -> str:
         """A value as what something is the derivative of: its name, or the expression."""
         return wrapped(self.name(node))
+
+    def late_name(self, node: Node, near: Node) -> str:
+        """What the backward pass calls a value in the code of a node; empty if it does not."""
+        texts = self._late.get((node, id(near.code)))
+        return min(texts, key=len) if texts else ""
+
+    def is_ambiguous(self, text: str, near: Node) -> bool:
+        """Whether a text has been the name of several values, such as that of a loop's variable."""
+        return len(self._named[id(near.code), text]) > 1
 
     def is_whole(self, node: Node) -> bool:
         """Whether a value is that of its expression, and no step within ``np.mean``."""
