@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tg
-from tests.graph.test_rewrites import (
+from tests.graph.rewrite_cases import (
     COLUMN,
     LABELS,
     MASK,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tg
-from tests.graph.test_rewrites import COLUMN, LABELS, MASK, ROWS, B, X, Y, lines
+from tests.graph.rewrite_cases import COLUMN, LABELS, MASK, ROWS, B, X, Y, lines
 from tinygrad_nn.graph.rewrites import DERIVED, READING, TABLE, Builder, Table
 from tinygrad_nn.graph.simplify import simplify
 from tinygrad_nn.rules.indexing import scatter_add, setitem

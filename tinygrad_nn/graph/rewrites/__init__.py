@@ -6,7 +6,7 @@ A line says what to look for and what to put there::
 
 To add one, write it into the file of its family (``arithmetic``, ``shapes``, ``reductions``,
 ``indexing``, ``neural``; ``reading`` for what only source is better for) and give it a case in
-``tests/graph/test_rewrites.py``; a test fails until there is one. ``pattern`` explains what the
+``tests/graph/rewrite_cases.py``; a test fails until there is one. ``pattern`` explains what the
 variables' names mean. What need not be said in a line:
 
 - the replacement is taken only if shape and dtype are exactly those of what it replaces, and if no
