@@ -9,7 +9,6 @@ import runpy
 import textwrap
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 
 import tinygrad_nn as tg
@@ -140,7 +139,8 @@ PROGRAMS = {
         def inputs(seed=0, N=6):
             r = np.random.default_rng(seed)
             tokens = r.integers(0, 9, size=(N, 5))
-            return {"E": r.normal(size=(9, 4)), "W": r.normal(size=(4, 3))}, tokens, r.normal(size=(N, 3))
+            params = {"E": r.normal(size=(9, 4)), "W": r.normal(size=(4, 3))}
+            return params, tokens, r.normal(size=(N, 3))
         """,
     "attention": """
         def f(params, x, t):

@@ -76,6 +76,15 @@ def product(text: str, symbol: str, by: str) -> str:
     return f"{left} {symbol} {wrapped(by)}"
 
 
+def difference(text: str, by: str) -> str:
+    """One expression minus another, with no more parentheses than needed."""
+    for right in (by, wrapped(by)):
+        made = f"{text} - {right}"
+        if _alike(made, f"({text}) - ({by})"):
+            return made
+    return f"{wrapped(text)} - {wrapped(by)}"
+
+
 def factors(text: str) -> list[tuple[str, int]]:
     """The factors of a product or quotient, each with its exponent, 1 or -1; one if it is none."""
     try:
@@ -183,10 +192,11 @@ def _stands_alone(before: str, after: str) -> bool:
 
 
 def stepped(file: str, number: int, step: tuple[str, str]) -> str:
-    """A line that only names or returns a value, with a step applied to it; empty if it is none.
+    """A line that only names or returns a value, with a step applied to it; empty if it is other.
 
     Args:
-        file, number: of the line: ``return d``, ``dx = dout``.
+        file: of the program.
+        number: of the line: ``return d``, ``dx = dout``.
         step: an operator and an operand, as in ``("/", "N")``; or ``("+=", "")``.
     """
     source = linecache.getline(file, number).strip()

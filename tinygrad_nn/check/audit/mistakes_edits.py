@@ -18,7 +18,15 @@ import numpy as np
 from ...node import Node
 from ...rules.indexing import setitem
 from .decompose import nice
-from .mending import assigned, corrected, is_known, operands, with_operand, wrapped
+from .mending import (
+    assigned,
+    corrected,
+    difference,
+    is_known,
+    operands,
+    with_operand,
+    wrapped,
+)
 from .mistakes_forward import locals_of
 from .mistakes_trial import Apply, Edit, Env, Trial, perform, same
 from .mistakes_words import Saying, Speaker
@@ -65,6 +73,8 @@ def other_function(speaker: Speaker, site: Site) -> Iterator[Edit]:
         def say_turned() -> Saying:
             a, b = (*operands(node), "", "")[:2]
             new = f"{wrapped(b)} {_SYMBOLS[node.function]} {wrapped(a)}"  # type: ignore[index]
+            if node.function is np.subtract:
+                new = difference(b, a)
             code = speaker.words.code(node)
             if node.function is np.subtract:
                 text = f"`{code}` has the wrong sign: it should be {new}"
