@@ -14,7 +14,7 @@ def rand(*shape):
     return RNG.standard_normal(shape)
 
 
-X, T = rand(5, 3), rand(5, 2)
+X, T, OUT = rand(5, 3), rand(5, 2), rand(5, 4)
 Y = np.array([0, 1, 1, 0, 1])
 WEIGHTS = {"W": rand(3, 4), "V": rand(4, 2)}
 
@@ -302,3 +302,199 @@ def test_nothing_is_named_where_all_is_right():
     report = tg.audit(f, {"W": rand(2, 2)})
     assert report.ok
     assert report.culprit is None
+
+
+# --- whose fault it is ----------------------------------------------------------------------------
+
+
+def logistic(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def test_a_function_that_is_given_the_wrong_value_is_not_to_blame():
+    def f(params):
+        W, V = params["W"], params["V"]
+        z = X @ W
+        a = np.log(1 + np.exp(z))
+        d = a @ V - T
+        da = d @ V.T
+        dz = da * logistic(a)  # HERE (z)
+        return 0.5 * np.sum(d * d), {"W": X.T @ dz, "V": a.T @ d}
+
+    report = tg.audit(f, WEIGHTS)
+    assert report.culprit.line == marked(f)[0]
+    assert report.culprit.exact
+
+
+def normalised(x):
+    c = x - np.mean(x, axis=1, keepdims=True)
+    scale = 1 / np.sqrt(np.mean(c**2, axis=1, keepdims=True) + 1e-3)
+    return c * scale, scale
+
+
+def test_parts_of_a_derivative_through_one_function():
+    def backward(g, y, scale):
+        m = np.mean(g * y, axis=1, keepdims=True)
+        return (g - y * m) * scale  # HERE (np.mean(g))
+
+    def f(params):
+        h = X @ params["W"]
+        y, scale = normalised(h)
+        out = h + y @ params["V"]
+        d = out - OUT
+        dy = d @ params["V"].T
+        dh = backward(dy, y, scale)
+        dh = dh + d
+        return 0.5 * np.sum(d * d), {"W": X.T @ dh, "V": y.T @ d}
+
+    report = tg.audit(f, {"W": rand(3, 4), "V": rand(4, 4)})
+    assert report.culprit.line == marked(backward)[0]
+
+
+def test_what_the_caller_does_not_add_is_missing_in_the_caller():
+    def backward(g, y, scale):
+        m = np.mean(g * y, axis=1, keepdims=True)
+        return (g - np.mean(g, axis=1, keepdims=True) - y * m) * scale
+
+    def f(params):
+        h = X @ params["W"]
+        y, scale = normalised(h)
+        out = h + y @ params["V"]
+        d = out - OUT
+        dy = d @ params["V"].T
+        dh = backward(dy, y, scale)  # HERE (+ d)
+        return 0.5 * np.sum(d * d), {"W": X.T @ dh, "V": y.T @ d}
+
+    report = tg.audit(f, {"W": rand(3, 4), "V": rand(4, 4)})
+    assert report.culprit.line == marked(f)[0]
+    assert report.culprit.missing
+
+
+def test_a_line_that_only_renames_is_where_a_step_is_missing():
+    def f(params):
+        W, V = params["W"], params["V"]
+        a = np.tanh(X @ W)
+        d = a @ V - T
+        da = d @ V.T
+        dz = da  # HERE (* (1 - a**2))
+        return 0.5 * np.sum(d * d), {"W": X.T @ dz, "V": a.T @ d}
+
+    report = tg.audit(f, WEIGHTS)
+    assert report.culprit.line == marked(f)[0]
+    assert report.culprit.code == "dz = da"
+
+
+def test_a_gradient_that_is_overwritten_where_the_function_returns_it():
+    def backward(dh, h, x, U):
+        dz = dh * (1 - h**2)
+        return dz @ U.T, x.T @ dz
+
+    def f(params):
+        W, U, hs = params["W"], params["U"], [np.zeros((5, 4))]
+        for _ in range(3):
+            hs.append(np.tanh(X @ W + hs[-1] @ U))
+        dh, grads = hs[-1], {"W": 0.0}
+        for i in (3, 2, 1):
+            before = dh
+            dh, dW = backward(dh, hs[i], X, U)
+            grads["W"] = dW  # HERE (+=)
+            dU = hs[i - 1].T @ (before * (1 - hs[i] ** 2))
+            grads["U"] = grads.get("U", 0.0) + dU
+        return 0.5 * np.sum(hs[-1] ** 2), grads
+
+    report = tg.audit(f, {"W": rand(3, 4), "U": rand(4, 4)})
+    assert [row.parameter for row in report.rows if not row.ok] == ["W"]
+    assert report.culprit.line == marked(f)[0]
+
+
+def test_zeros_in_the_place_of_a_derivative_that_goes_through_time():
+    def backward(dh, h, U):
+        dz = dh * (1 - h**2)
+        return np.zeros_like(dh), dz  # HERE (dz @ U.T)
+
+    def f(params):
+        W, U, hs = params["W"], params["U"], [np.zeros((5, 4))]
+        for _ in range(3):
+            hs.append(np.tanh(X @ W + hs[-1] @ U))
+        dh, dW, dU = hs[-1], 0.0, 0.0
+        for i in (3, 2, 1):
+            dh, dz = backward(dh, hs[i], U)
+            dW = dW + X.T @ dz
+            dU = dU + hs[i - 1].T @ dz
+        return 0.5 * np.sum(hs[-1] ** 2), {"W": dW, "U": dU}
+
+    report = tg.audit(f, {"W": rand(3, 4), "U": rand(4, 4)})
+    assert report.culprit.line == marked(backward)[0]
+    assert "zeros_like" in report.culprit.code
+
+
+def test_the_derivative_that_is_wrong_is_blamed_and_not_its_use():
+    def f(params):
+        W, V = params["W"], params["V"]
+        a = np.tanh(X @ W)
+        e = np.exp(a - np.max(a, axis=1, keepdims=True))
+        p = e / np.sum(e, axis=1, keepdims=True)
+        d = p @ V - T
+        dp = d @ V.T
+        da = p * (1 - p) * dp  # HERE (not the softmax's derivative)
+        dz = np.where(True, da, 0.0) * (1 - a**2)
+        return 0.5 * np.sum(d * d), {"W": X.T @ dz, "V": p.T @ d}
+
+    assert tg.audit(f, WEIGHTS).culprit.line == marked(f)[0]
+
+
+def test_a_wrong_sign_is_where_it_came_in():
+    def f(params):
+        W = params["W"]
+        d = X @ W - OUT
+        g = OUT - X @ W  # HERE
+        g = g / len(X)
+        return 0.5 * np.sum(d * d) / len(X), {"W": X.T @ g}
+
+    assert tg.audit(f, {"W": rand(3, 4)}).culprit.line == marked(f)[0]
+
+
+def test_of_two_mistakes_the_other_one_is_noted():
+    def f(params):
+        W, b, V, c = (params[k] for k in ("W", "b", "V", "c"))
+        a = np.tanh(X @ W + b)
+        d = a @ V + c - T
+        dV = a.T @ d * 3  # HERE
+        dz = d @ V.T * (1 - a**2)
+        db = dz.mean(axis=0)  # HERE
+        return 0.5 * np.sum(d * d), {"W": X.T @ dz, "b": db, "V": dV, "c": d.sum(axis=0)}
+
+    report = tg.audit(f, WEIGHTS | {"b": rand(4), "c": rand(2)})
+    first, second = marked(f)
+    assert report.culprit.line == first
+    assert any(f"line {second}" in note and "of b" in note for note in report.notes)
+
+
+def test_steps_of_tiny_numbers_are_told_apart():
+    def f(params):
+        W, V = params["W"], params["V"]
+        z = X @ W
+        d = z @ V - 1e-9 * T
+        dz = d @ V.T
+        dW = X.T @ dz * 2  # HERE
+        return 0.5 * np.sum(d * d), {"W": dW, "V": z.T @ d}
+
+    params = {name: 1e-8 * value for name, value in WEIGHTS.items()}
+    report = tg.audit(f, params)
+    assert [row.parameter for row in report.rows if not row.ok] == ["W"]
+    assert report.culprit.line == marked(f)[0]
+
+
+def test_executions_are_grouped_by_where_they_stand():
+    def f(params):
+        total, dw = 0.0, np.zeros(3)
+        w = params["w"]
+        for _ in range(4):  # some more, so that the interpreter specialises the loop
+            for i in range(5):
+                s = np.sum(X[i] * w)
+                total = total + 0.5 * s * s
+                dw = dw + X[i] * s * 2  # HERE
+        return total, {"w": dw}
+
+    report = tg.audit(f, {"w": rand(3)})
+    assert report.culprit.line == marked(f)[0]

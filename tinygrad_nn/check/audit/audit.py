@@ -13,15 +13,15 @@ import numpy as np
 
 from ...errors import GradientError
 from ...node import Node
-from . import mistakes
-from .blame import Blame, Spot, of_place, unreturned
+from . import mistakes, mistakes_sides
+from .blame import Blame, of_place, unreturned
 from .draws import Draw, draws
-from .locate import locate
+from .locate import has_sign, locate
 from .matching import Candidates, Labels
 from .mending import stepped
 from .observe import Observation, ancestors, where
 from .result import Audit, AuditLine, AuditRow, Culprit
-from .suspect import Suspect
+from .suspect import Suspect, listed
 from .truth import Run, rows, same_in
 
 #: The environment variable with which an error in the search for a reason is raised: for tests.
@@ -78,14 +78,14 @@ def _judged(run: Run, observation: Observation) -> Audit:
     if suspect is not None:
         blame = Blame(observation, used, labels, wrong, right)
         culprit, more = _culprit(observation, suspect, verdicts, blame)
-        notes = (*notes, *more)
+        notes = (*notes, *more, *_other_mistakes(suspect, blame, culprit))
     return Audit(
         name=observation.name,
         loss=float(np.reshape(observation.loss.value, ())),
         rows=verdicts,
         lines=_lines(observation, labels, culprit, suspect),
         culprit=culprit,
-        notes=notes,
+        notes=(*notes, *mistakes_sides.untaken(observation)),
     )
 
 
@@ -143,7 +143,7 @@ def _culprit(
     if moved is not None:
         step = getattr(found, "step", None)
         correction = stepped(moved.file, moved.line, step) if step is not None else ""
-        spot, missing = moved, missing and _is_call(moved)
+        spot, missing = moved, moved.missing
     culprit = Culprit(
         file=spot.file,
         line=spot.line,
@@ -155,6 +155,23 @@ def _culprit(
         missing=missing,
     )
     return culprit, notes
+
+
+def _other_mistakes(suspect: Suspect, blame: Blame, culprit: Culprit | None) -> tuple[str, ...]:
+    """Where the gradients go wrong that the step at fault, mended, leaves wrong."""
+    rest = [n for n in suspect.wrong if n not in suspect.repairs]
+    if not suspect.repairs or not rest or culprit is None:
+        return ()
+    right = [n for n in blame.repairs.right if n not in rest]
+    second = locate(blame.observation, blame.draws, rest, right, blame.labels)
+    place = where(second.node) if second is not None else None
+    if second is None or place is None or (place.file, place.line) == (culprit.file, culprit.line):
+        return ()
+    of = f"the gradient{'s' * (len(rest) > 1)} of {listed(rest)}"
+    return (
+        f"line {culprit.line} is not the only mistake: {of} would still be wrong; see line "
+        f"{place.line}, `{place.expression}`: {in_words(blame.observation, second)}",
+    )
 
 
 def _explanation(
@@ -202,11 +219,8 @@ def _is_wrong_in_itself(suspect: Suspect) -> bool:
     label = suspect.expected
     if suspect.kind != "value" or label is None or label.kind not in ("cotangent", "contribution"):
         return False
-    return suspect.factor is None or label.is_exact
-
-
-def _is_call(spot: Spot) -> bool:
-    return spot.code.endswith(")")
+    signed = suspect.factor is not None and suspect.factor < 0 and has_sign(suspect.node)
+    return suspect.factor is None or label.is_exact or signed
 
 
 def in_words(observation: Observation, suspect: Suspect) -> str:

@@ -36,12 +36,14 @@ class Spot:
         file, line: where it is.
         code: the expression or statement.
         columns: where that begins and ends in its line.
+        missing: whether it is right, and something should come after it.
     """
 
     file: str
     line: int
     code: str
     columns: tuple[int, int] | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,14 @@ class Argument:
     correction: str
 
 
-def of_place(place: Place) -> Spot:
+def of_place(place: Place, missing: bool = False) -> Spot:
     """The spot of a recorded step, or of a call."""
     columns = None
     if place.expression:
         end = place.end_column if place.end_line == place.line else len(place.source_line)
         columns = place.column, end
     code = place.expression or place.source_line.strip()
-    return Spot(place.file, place.line, code, columns)
+    return Spot(place.file, place.line, code, columns, missing)
 
 
 class Blame:
@@ -98,6 +100,10 @@ class Blame:
 
     def of_missing(self, node: Node) -> Spot | None:
         """The line where what should come after a right step is missing; None if it is its own."""
+        other = self._counterpart(node)
+        place = where(other) if other is not None else None
+        if place is not None:
+            return of_place(place, missing=True)
         users = self._users(node)
         for call in self._where_named(node, users):
             after = self._line_in(call, node)
@@ -174,7 +180,29 @@ class Blame:
             if not chain or chain[0] is origin or (origin is not None and origin not in chain):
                 return None
         place = call.place
-        return of_place(place) if place is not None and consumers else None
+        return of_place(place, missing=True) if place is not None and consumers else None
+
+    def _counterpart(self, node: Node) -> Node | None:
+        """Of parts that are added up the one of the function that leaves another part out.
+
+        What a value gives in one function of the forward pass comes from one in the backward pass.
+        """
+        label = self.labels.found.get(node)
+        if label is None or label.kind != "contribution" or label.use is None:
+            return None
+        known = {instruction(consumer) for consumer, _ in (label.use, *label.others)}
+        every = self.draws[0].contributions.items()
+        parts = [(c, g) for (c, i), g in every if c.inputs[i] is label.node]
+        lost = {self.calls.get(c) for c, _ in parts if instruction(c) not in known}
+        in_lost = ((c, g) for c, g in parts if self.calls.get(c) in lost)
+        given = [g for c, g in in_lost if instruction(c) in known]
+        if len(lost) != 1 or not given or lost == {self.calls.get(label.node)}:
+            return None
+        before, value = ancestors([node]) - {node}, sum(given)
+        for other in reversed(self.observation.backward):
+            if other in before and same(self.draws[0].values[other], value):
+                return other
+        return None
 
     # --- a function that is right ----------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from .changes import Possible, Step, by_instruction
 from .draws import Draw
 from .matching import Candidates, Labels, instruction
 from .observe import Observation, ancestors, where
-from .repair import Change, Outcome, Repairs
+from .repair import Change, Outcome, Repairs, ratio_of, scaled
 from .suspect import Label, Suspect
 
 #: Executions of a step up to which each may be mended in a way of its own.
@@ -99,6 +99,7 @@ class _Search:
         self.possible = Possible(observation, draws, labels.candidates, self.misshapen)
         self.needed = ancestors(self.roots[name] for name in self.wrong)
         self.shared = ancestors(self.roots[name] for name in self.repairs.right)
+        self.data = set(observation.inputs.values())
         self._settled: dict[Node, bool] = {}
         self.doubtful = self._doubtful()
 
@@ -160,7 +161,7 @@ class _Search:
 
     def _told(self, mend: Mend) -> Suspect:
         nodes = mend.step.nodes
-        ratios = [_ratio(self.draws[0].values[n], mend.first[n]) for n in nodes]
+        ratios = [ratio_of(self.draws[0].values[n], mend.first[n]) for n in nodes]
         same = all(r is not None and abs(r - (ratios[0] or 0)) <= 1e-8 * abs(r) for r in ratios)
         return Suspect(
             node=nodes[0],
@@ -199,13 +200,15 @@ class _Search:
             return label.is_exact and node.function is not np.positive
         if node in self.shared:
             return True
+        if label.node in self.data:
+            return False  # it is the target's derivative, which nobody needs
         if label.transposed or self._is_one_of_many(label):
             return False
         if label.is_exact:
             return True
         values = self.draws[0].values
         for user in self.repairs.users.get(node, ()):
-            if self.labels.is_right(user) and _ratio(values[user], values[node]) is not None:
+            if self.labels.is_right(user) and ratio_of(values[user], values[node]) is not None:
                 return True
         before = self._derivatives_before(node)
         same = [n for n in before if abs(self.labels.found[n].factor / label.factor - 1) < 1e-8]
@@ -291,11 +294,11 @@ class _Search:
             return mend
         before = ancestors(mend.step.nodes[:1])
         negative = (m for m in multiples if m.step.nodes[0] in before and self._is_negative(m))
-        return next(negative, mend)
+        return next((m for m in negative if has_sign(m.step.nodes[0])), mend)
 
     def _is_negative(self, m: Mend) -> bool:
         ((node, value),) = list(m.first.items())[:1]
-        ratio = _ratio(self.draws[0].values[node], value)
+        ratio = ratio_of(self.draws[0].values[node], value)
         return ratio is not None and ratio < 0
 
     def _before_addition(self, mend: Mend) -> Mend:
@@ -326,7 +329,7 @@ class _Search:
                     {before: value}, kind)  # fmt: skip
 
     def _is_multiple(self, m: Mend) -> bool:
-        return all(_ratio(self.draws[0].values[n], v) is not None for n, v in m.first.items())
+        return all(ratio_of(self.draws[0].values[n], v) is not None for n, v in m.first.items())
 
     def _brings_factor(self, node: Node) -> bool:
         """Whether a node's factor is another than that of what it was computed from."""
@@ -381,7 +384,7 @@ class _Search:
         for label, change in changes:
             outcome = self.repairs.attempt(change)
             if outcome is not None:
-                mend = Mend(step, label, outcome, _scaled(change[0], outcome.factor))
+                mend = Mend(step, label, outcome, scaled(change[0], outcome.factor))
                 if best is None or _quality(mend) > _quality(best):
                     best = mend
         return best
@@ -397,7 +400,7 @@ class _Search:
                 outcome = self.repairs.attempt(trial, scale=not made[0])
                 if outcome is None:
                     continue
-                trial = [_scaled(c, outcome.factor) for c in trial]
+                trial = [scaled(c, outcome.factor) for c in trial]
                 part = Step(tuple(trial[0]), step.all)
                 mend = Mend(part, label, outcome, trial[0])
                 if chosen is None or _quality(mend) > _quality(chosen[0]):
@@ -455,7 +458,7 @@ class _Search:
             outcome = self.repairs.attempt(changes, scale=scale, only=only)
             if outcome is not None:
                 kind = "value" if is_value else "missing"
-                yield Mend(step, label, outcome, _scaled(changes[0], outcome.factor), kind)
+                yield Mend(step, label, outcome, scaled(changes[0], outcome.factor), kind)
 
     def _leads_to(self, step: Step, mend: Mend) -> bool:
         return step.nodes[0] in ancestors(mend.step.nodes[:1])
@@ -469,11 +472,17 @@ class _Search:
         if missing.kind != "missing" or missing.outcome.mended != self.wrong:
             return False
         ((node, value),) = list(missing.first.items())[:1]
-        if _ratio(self.draws[0].values[node], value) is not None:
+        if ratio_of(self.draws[0].values[node], value) is not None:
             return False
         meant = [mend.first[n] for n in mend.step.nodes]
         known = [self.draws[0].values[n] for n in self.observation.backward]
-        return all(_ratio(x, value) is None for x in (*meant, *known))
+        return all(ratio_of(x, value) is None for x in (*meant, *known))
+
+
+def has_sign(node: Node) -> bool:
+    """Whether a step may bring a sign in: there is a minus in its text."""
+    place = where(node)
+    return place is not None and "-" in place.expression
 
 
 def _quality(m: Mend) -> Any:
@@ -481,20 +490,3 @@ def _quality(m: Mend) -> Any:
     kinds = ("forward", "local", "contribution", "cotangent")
     plain = (m.outcome.factor == 1.0, not m.label.transposed)
     return (len(m.outcome.mended), *plain, kinds.index(m.label.kind))
-
-
-def _scaled(change: Change, factor: float) -> Change:
-    return change if factor == 1.0 else {n: v * factor for n, v in change.items()}
-
-
-def _ratio(value: Any, right: Any) -> float | None:
-    """By which factor a value is a multiple of the right one; None if it is none."""
-    if np.shape(value) != np.shape(right) or np.asarray(value).dtype.kind != "f":
-        return None
-    a, b = np.ravel(value), np.ravel(right)
-    size = float(b @ b)
-    if not size or not np.isfinite(size + float(a @ a)):
-        return None
-    factor = float(a @ b) / size
-    close = np.linalg.norm(a - factor * b) <= 1e-8 * np.linalg.norm(a)
-    return factor if factor and close else None

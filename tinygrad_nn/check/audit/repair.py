@@ -234,3 +234,21 @@ def same(a: Any, b: Any, floor: float = 0.0) -> bool:
         return False
     bound = _SAME * float(np.max(np.abs(b), initial=0)) + floor
     return bool(np.all(np.abs(np.asarray(a) - b) <= bound))
+
+
+def scaled(change: Change, factor: float) -> Change:
+    """A change multiplied by a factor."""
+    return change if factor == 1.0 else {n: v * factor for n, v in change.items()}
+
+
+def ratio_of(value: Any, right: Any) -> float | None:
+    """By which factor a value is a multiple of the right one; None if it is none."""
+    if np.shape(value) != np.shape(right) or np.asarray(value).dtype.kind != "f":
+        return None
+    a, b = np.ravel(value), np.ravel(right)
+    size = float(b @ b)
+    if not size or not np.isfinite(size + float(a @ a)):
+        return None
+    factor = float(a @ b) / size
+    close = np.linalg.norm(a - factor * b) <= 1e-8 * np.linalg.norm(a)
+    return factor if factor and close else None
