@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .check.compare import compare as compare
     from .check.gradcheck import gradcheck as gradcheck
     from .compiler import compile as compile
-    from .emit.numpy_source import derive as derive
+    from .emit.readable.derive import derive as derive
     from .graph import Graph as Graph
     from .graph import trace as trace
 
@@ -72,7 +72,7 @@ _LATER = {
     "compare": "check",
     "gradcheck": "check",
     "datasets": "datasets",
-    "derive": "emit",
+    "derive": "emit.readable.derive",
     "compile": "compiler",
 }
 

@@ -35,7 +35,7 @@ from .weak import AnotherTypeError
 Function = Callable[..., Any]
 
 #: What writes a program's code, by name: the module in ``emit`` whose ``build`` does it.
-BACKENDS = {"numpy": "buffered_source", "numba": "numba_source"}
+BACKENDS = {"numpy": "buffered.source", "numba": "numba.source"}
 
 #: Up to so many kinds of calls keep their program; the one unused for the longest time goes first.
 KEPT = 32

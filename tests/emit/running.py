@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import tinygrad_nn as tg
-from tinygrad_nn.emit.buffered_source import build
+from tinygrad_nn.emit.buffered.source import build
 from tinygrad_nn.emit.expand import expand
 from tinygrad_nn.errors import TraceError
 from tinygrad_nn.graph.graph import compute

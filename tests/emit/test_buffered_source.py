@@ -10,8 +10,8 @@ import pytest
 import tinygrad_nn as tg
 from models import two_layer_net
 from tests.emit.running import A, B, assert_agrees, check, forms, parameters, train, varied
-from tinygrad_nn.emit import buffers
-from tinygrad_nn.emit.buffered_source import build
+from tinygrad_nn.emit.buffered import plan as buffers
+from tinygrad_nn.emit.buffered.source import build
 
 # --- the code ----------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from tests.emit.running import (
 from tests.programs import PROGRAMS, starting_arrays, step
 from tests.rules import elementwise_cases, linalg_cases, reduction_cases, shape_cases  # noqa: F401
 from tests.rules.cases import CASES
-from tinygrad_nn.emit.buffered_source import build
+from tinygrad_nn.emit.buffered.source import build
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -24,7 +24,8 @@ from tests.emit.test_buffers import NUMERIC, computed, donated, laid_out, runnab
 from tests.programs import PROGRAMS, starting_arrays
 from tests.rules import elementwise_cases, linalg_cases, reduction_cases, shape_cases  # noqa: F401
 from tests.rules.cases import CASES
-from tinygrad_nn.emit import numba_cache, numba_source
+from tinygrad_nn.emit.numba import cache as numba_cache
+from tinygrad_nn.emit.numba import source as numba_source
 from tinygrad_nn.errors import DependencyError
 
 if importlib.util.find_spec("numba") is None or importlib.util.find_spec("scipy") is None:
@@ -38,10 +39,10 @@ LABELS = np.array([0, 2, 1, 1, 0])
 
 def as_python(source, name):
     """The generated module without Numba."""
-    from tinygrad_nn.emit.numba_parts import converted, result
+    from tinygrad_nn.emit.numba.parts import converted, result
 
     kept = [line for line in source.splitlines() if "import njit" not in line]
-    text = "\n".join(line for line in kept if "numba_parts import" not in line)
+    text = "\n".join(line for line in kept if "parts import" not in line)
     module = types.ModuleType(name)
     same = {"njit": lambda *args, **kwargs: lambda f: f, "plus": lambda a, b: a + b}
     marks = dict.fromkeys(("void", "array", "given", "number"), lambda *args: None)
@@ -326,7 +327,7 @@ def test_two_arguments_change_places(compiled):
 
 SOURCE = """
 from numba import njit, void
-from tinygrad_nn.emit.numba_parts import array, plus
+from tinygrad_nn.emit.numba.parts import array, plus
 
 @njit(void(array("float64", 1)), cache=CACHE)
 def f_1(x):

@@ -16,7 +16,7 @@ import onnx
 import tinygrad_nn as tg
 from models import softmax_classifier, svm_classifier, two_layer_net
 from tests.emit.exported import assert_runs_as
-from tinygrad_nn.emit.onnx_batch import Filled, Ramp, Sized, UnexplainedError, explain
+from tinygrad_nn.emit.onnx.batch import Filled, Ramp, Sized, UnexplainedError, explain
 from tinygrad_nn.errors import ExportError
 from tinygrad_nn.graph import parse
 from tinygrad_nn.tree import map_leaves

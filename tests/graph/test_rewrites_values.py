@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tg
-from tinygrad_nn.emit.onnx import to_onnx
+from tinygrad_nn.emit.onnx.export import to_onnx
 from tinygrad_nn.errors import LabelError
 from tinygrad_nn.graph.simplify import simplify
 from tinygrad_nn.rules import neural

@@ -1,22 +1,11 @@
-"""From a graph to source code: NumPy a person can read, NumPy with buffers, Numba, ONNX.
+"""From a graph to source code: a room for each reader, and what they share.
 
+    readable/   NumPy for people
+    buffered/   NumPy with planned buffers
+    numba/      loops fused around BLAS products
+    onnx/       an ONNX model
+
+``expand`` writes our own operations in NumPy first; ``code``, ``literals``, ``naming`` and
+``python_numbers`` write the pieces; ``calling`` and ``program`` are what ``tg.compile`` runs.
 Imports: graph, tensor, node, rules, tree, weak, errors.
 """
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .numpy_source import derive as derive
-    from .numpy_source import source as source
-
-__all__ = ["derive", "source"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from . import numpy_source
-
-        return getattr(numpy_source, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -216,13 +216,13 @@ class Graph:
 
     def source(self) -> str:
         """The program as standalone NumPy source; see :func:`tinygrad_nn.derive`."""
-        from ..emit import source  # a floor above
+        from ..emit.readable.derive import source  # a floor above
 
         return source(self)
 
     def to_onnx(self, path: Any, **options: Any) -> Any:
-        """Write a forward graph as an ONNX model; see :func:`tinygrad_nn.emit.onnx.to_onnx`."""
-        from ..emit.onnx import to_onnx  # a floor above
+        """Write a forward graph as an ONNX model; see `tinygrad_nn.emit.onnx.export.to_onnx`."""
+        from ..emit.onnx.export import to_onnx  # a floor above
 
         return to_onnx(self, path, **options)
 

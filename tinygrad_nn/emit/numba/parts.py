@@ -8,8 +8,8 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from ..errors import DtypeError, RangeError, ShapeError
-from ..weak import converted as converted  # for generated code
+from ...errors import DtypeError, RangeError, ShapeError
+from ...weak import converted as converted  # for generated code
 
 
 @intrinsic

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError
-from ..node import Node, function_name
-from ..rules.indexing import getitem
-from ..rules.linalg import logabsdet, sign_of_det
-from ..rules.registry import RULES
-from ..weak import WEAK, is_python_number, kind_name, plain
-from .code import (
+from ...errors import TraceError
+from ...node import Node, function_name
+from ...rules.indexing import getitem
+from ...rules.linalg import logabsdet, sign_of_det
+from ...rules.registry import RULES
+from ...weak import WEAK, is_python_number, kind_name, plain
+from ..code import (
     BIT_AND,
     BIT_OR,
     BIT_XOR,
@@ -35,7 +35,7 @@ from .code import (
     method,
     unary,
 )
-from .literals import as_python_number, dtype, literal, number
+from ..literals import as_python_number, dtype, literal, number
 
 #: For each of these functions Python's operator, and how tightly it binds.
 OPERATORS: dict[Any, tuple[str, int]] = {

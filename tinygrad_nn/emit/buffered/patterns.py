@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph
-from ..node import Node
-from ..weak import WEAK
-from .buffer_steps import Kind, Step, Words, general, same_type
+from ...graph import Graph
+from ...node import Node
+from ...weak import WEAK
+from .steps import Kind, Step, Words, general, same_type
 
 #: Entries up to which BLAS's running sum in float32 is as good as NumPy's pairwise one.
 _SHORT = 2**13

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..weak import is_python_number, plain
+from ...weak import is_python_number, plain
 
 #: The dtypes of generated loops.
 DTYPES = frozenset(map(np.dtype, ("bool", "f4", "f8", *(f"{k}{n}" for k in "iu" for n in "1248"))))

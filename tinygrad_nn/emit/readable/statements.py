@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph
-from ..node import Node
-from ..rules.indexing import scatter_add, setitem
-from ..weak import WEAK
-from .code import NAME, WIDTH, Code, bracketed, call, name, statement, string
+from ...graph import Graph
+from ...node import Node
+from ...rules.indexing import scatter_add, setitem
+from ...weak import WEAK
+from ..code import NAME, WIDTH, Code, bracketed, call, name, statement, string
+from ..literals import dtype, literal
+from ..naming import NUMBERED, Names
 from .expressions import argument, expression, index_codes
 from .inplace_plan import AUGMENTED, InPlace, is_basic, views
-from .literals import dtype, literal
-from .naming import NUMBERED, Names
 
 #: An expression that is longer than this stands alone.
 _LONGEST_PART = 60

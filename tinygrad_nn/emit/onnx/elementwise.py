@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..node import Node
-from ..rules.elementwise import stop_gradient
-from ..rules.neural import relu, sigmoid
-from .onnx_values import BOOL, HANDLERS, Emitter, Value, exports
+from ...node import Node
+from ...rules.elementwise import stop_gradient
+from ...rules.neural import relu, sigmoid
+from .values import BOOL, HANDLERS, Emitter, Value, exports
 
 #: Functions that ONNX has, in the dtype in which NumPy computes them.
 SAME = {

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..node import Node
-from .numba_plan import Constant, Converted, Op, Plan
-from .numba_schedule import Schedule, checked_late, may_write_directly
-from .numba_views import At, Axis, Term
+from ...node import Node
+from .plan import Constant, Converted, Op, Plan
+from .schedule import Schedule, checked_late, may_write_directly
+from .views import At, Axis, Term
 
 _RESERVED = {*dir(builtins), *keyword.kwlist, "np", "njit", "plus", "array", "given", "number",
              "result", "converted", "void", "run", "instantiate", "getitem", "setitem",

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..node import Node
-from ..rules.indexing import getitem, scatter_add, setitem
-from .onnx_batch import INT64, Filled, Ramp, Sized
-from .onnx_elementwise import select
-from .onnx_values import BOOL, Emitter, Value, exports
+from ...node import Node
+from ...rules.indexing import getitem, scatter_add, setitem
+from .batch import INT64, Filled, Ramp, Sized
+from .elementwise import select
+from .values import BOOL, Emitter, Value, exports
 
 _FIRST, _LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..node import Node
-from ..rules.indexing import getitem
+from ...node import Node
+from ...rules.indexing import getitem
 
 
 @dataclass(frozen=True)

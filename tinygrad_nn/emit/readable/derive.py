@@ -10,17 +10,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Graph
-from ..graph.frozen import trace_for_good
-from ..graph.gradient import gradient
-from ..graph.rewrites import DERIVED
-from ..graph.simplify import simplify
-from ..node import Node
-from .code import WIDTH
-from .expand import expand, labels_to_check
+from ...graph import Graph
+from ...graph.frozen import trace_for_good
+from ...graph.gradient import gradient
+from ...graph.rewrites import DERIVED
+from ...graph.simplify import simplify
+from ...node import Node
+from ..code import WIDTH
+from ..expand import expand, labels_to_check
+from ..naming import NUMBERED, Names
 from .idioms import readable
 from .inplace_plan import views
-from .naming import NUMBERED, Names
 from .results import Results
 from .signature import Signature
 from .statements import INDENT, Statement, Writer, check, labels_test, shape_text

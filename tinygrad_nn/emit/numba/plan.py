@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph
-from ..graph.build import apply
-from ..node import Node
-from ..rules.indexing import getitem, scatter_add, setitem
-from ..weak import WEAK
-from .numba_ops import (
+from ...graph import Graph
+from ...graph.build import apply
+from ...node import Node
+from ...rules.indexing import getitem, scatter_add, setitem
+from ...weak import WEAK
+from .ops import (
     COMPARISONS,
     DTYPES,
     UnsupportedError,
@@ -27,7 +27,7 @@ from .numba_ops import (
     template,
     type_of,
 )
-from .numba_views import At, Axis, Term, broadcast, is_view, loops_of, origin
+from .views import At, Axis, Term, broadcast, is_view, loops_of, origin
 
 _INT = np.dtype(np.int64)
 #: Up to this inner dimension a product of matrices is written as loops, which fuse with what is

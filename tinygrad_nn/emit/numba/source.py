@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph
-from ..graph.text import qualified
-from ..node import Node
-from ..rules.registry import RULES
-from ..weak import WEAK, as_numpy, kind_name
-from .literals import literal
-from .numba_cache import load
-from .numba_loops import LoopWriter, indent
-from .numba_names import Names, check
-from .numba_plan import Constant, Op, Plan
-from .numba_schedule import Schedule, Step
-from .numba_views import At, Axis
-from .program import Program, Run
-from .python_numbers import expression
+from ...graph import Graph
+from ...graph.text import qualified
+from ...node import Node
+from ...rules.registry import RULES
+from ...weak import WEAK, as_numpy, kind_name
+from ..literals import literal
+from ..program import Program, Run
+from ..python_numbers import expression
+from .cache import load
+from .loops import LoopWriter, indent
+from .names import Names, check
+from .plan import Constant, Op, Plan
+from .schedule import Schedule, Step
+from .views import At, Axis
 
 
 def build(graph: Graph, in_place: dict[Node, Node]) -> Program:
@@ -119,8 +119,8 @@ class _Writer:
             "import numpy as np",
             "from numba import njit, void",
             "",
-            "from tinygrad_nn.emit.numba_parts import array, given, number, plus",
-            "from tinygrad_nn.emit.numba_parts import converted, result",
+            "from tinygrad_nn.emit.numba.parts import array, given, number, plus",
+            "from tinygrad_nn.emit.numba.parts import converted, result",
             "from tinygrad_nn.rules.indexing import getitem, scatter_add, setitem",
         ]
         return "\n".join([*head, "", "", *self.functions, *driver, ""])

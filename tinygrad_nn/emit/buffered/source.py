@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph
-from ..node import Node
-from ..weak import WEAK, kind_name, plain
-from .buffer_steps import Kind, Step
-from .buffers import Plan, Where, plan
-from .program import Program, Run
+from ...graph import Graph
+from ...node import Node
+from ...weak import WEAK, kind_name, plain
+from ..program import Program, Run
+from .plan import Plan, Where, plan
+from .steps import Kind, Step
 
 #: What the code uses and no value may be called.
 _OWN_NAMES = {"np", "abs", "bool", "float", "int", "round", "slice", "nan", "inf"}

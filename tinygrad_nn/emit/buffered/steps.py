@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph
-from ..graph.names import identifier
-from ..graph.text import qualified
-from ..node import Node, function_name
-from ..rules.indexing import getitem, scatter_add, setitem
-from ..rules.registry import RULES
-from ..rules.registry import plain as own_function
-from ..weak import WEAK, as_numpy, kind_name, plain
-from .python_numbers import expression
+from ...graph import Graph
+from ...graph.names import identifier
+from ...graph.text import qualified
+from ...node import Node, function_name
+from ...rules.indexing import getitem, scatter_add, setitem
+from ...rules.registry import RULES
+from ...rules.registry import plain as own_function
+from ...weak import WEAK, as_numpy, kind_name, plain
+from ..python_numbers import expression
 
 
 class Kind(enum.Enum):

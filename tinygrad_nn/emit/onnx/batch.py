@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import tree
-from ..errors import ExportError, TinygradError
-from ..graph import Graph, trace
-from ..graph.graph import Constant
-from ..node import Node, describe, where
-from ..weak import plain
+from ... import tree
+from ...errors import ExportError, TinygradError
+from ...graph import Graph, trace
+from ...graph.graph import Constant
+from ...node import Node, describe, where
+from ...weak import plain
 
 #: Batch sizes that are tried beside the traced one, few samples and many. A program need not run
 #: with a single one (its variance), but if it does it has to be the same program.

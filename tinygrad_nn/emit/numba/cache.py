@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DependencyError
+from ...errors import DependencyError
 
 #: Seconds after which a compilation is announced.
 PATIENCE = 1.0
@@ -140,7 +140,7 @@ def _digest(source: str) -> str:
     parts = [source, np.__version__, version("numba"), platform.python_version()]
     with contextlib.suppress(PackageNotFoundError):  # when run from its folder
         parts.append(version("tinygrad_nn"))
-    parts.append(Path(__file__).with_name("numba_parts.py").read_text(encoding="utf-8"))
+    parts.append(Path(__file__).with_name("parts.py").read_text(encoding="utf-8"))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

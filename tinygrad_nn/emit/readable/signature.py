@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import TraceError
-from ..graph import Graph
-from ..graph.graph import Constant
-from ..node import Node
-from ..weak import WeakFloat, WeakInt
-from .code import WIDTH, Code, bracketed, name, statement, string
-from .literals import literal
-from .naming import Names
+from ...errors import TraceError
+from ...graph import Graph
+from ...graph.graph import Constant
+from ...node import Node
+from ...weak import WeakFloat, WeakInt
+from ..code import WIDTH, Code, bracketed, name, statement, string
+from ..literals import literal
+from ..naming import Names
 from .statements import INDENT, check, shape_text
 
 

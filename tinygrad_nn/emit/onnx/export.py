@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import tree
-from ..errors import DataError, ExportError
-from ..graph import Graph
-from ..graph.names import identifier
-from ..node import Node, function_name
-from ..weak import WEAK
-from . import onnx_arrays, onnx_elementwise, onnx_indexing  # noqa: F401 (fill the table)
-from .onnx_batch import Batch, Sized
-from .onnx_values import HANDLERS, OPSET, Emitter, Value
+from ... import tree
+from ...errors import DataError, ExportError
+from ...graph import Graph
+from ...graph.names import identifier
+from ...node import Node, function_name
+from ...weak import WEAK
+from . import arrays, elementwise, indexing  # noqa: F401 (fill the table)
+from .batch import Batch, Sized
+from .values import HANDLERS, OPSET, Emitter, Value
 
 #: protobuf's limit for one file.
 _LARGEST = 2**31 - 1

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ExportError
-from ..graph import Graph
-from ..node import Node, describe, function_name, where
-from ..weak import WEAK, plain
-from .onnx_batch import INT64, Batch, Filled, Ramp, Sized
+from ...errors import ExportError
+from ...graph import Graph
+from ...node import Node, describe, function_name, where
+from ...weak import WEAK, plain
+from .batch import INT64, Batch, Filled, Ramp, Sized
 
 #: The version of the standard. Old enough for most runtimes, and the first in which every reduction
 #: takes its axes as an input and ScatterND adds.

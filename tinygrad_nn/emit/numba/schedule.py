@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..node import Node
-from .numba_fusion import fuse
-from .numba_plan import Op, Plan
-from .numba_views import At, Axis, Term
+from ...node import Node
+from .fusion import fuse
+from .plan import Op, Plan
+from .views import At, Axis, Term
 
 #: At most so many operations are one Numba function: the time to compile grows faster than they do.
 _FUNCTION = 100

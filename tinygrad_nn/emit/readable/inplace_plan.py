@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph
-from ..graph.graph import count_uses
-from ..node import Node
-from ..rules.indexing import getitem, scatter_add, setitem
-from ..rules.registry import RULES
-from .naming import NUMBERED
+from ...graph import Graph
+from ...graph.graph import count_uses
+from ...node import Node
+from ...rules.indexing import getitem, scatter_add, setitem
+from ...rules.registry import RULES
+from ..naming import NUMBERED
 
 #: The functions that Python has as an assignment with an operator.
 AUGMENTED: dict[Any, str] = {

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Graph
-from ..graph.graph import compute
-from ..node import Node, leaf
-from ..weak import WEAK
-from .buffer_patterns import cheaper
-from .buffer_steps import Kind, Step, copied, same_type, steps_of
+from ...graph import Graph
+from ...graph.graph import compute
+from ...node import Node, leaf
+from ...weak import WEAK
+from .patterns import cheaper
+from .steps import Kind, Step, copied, same_type, steps_of
 
 #: Bytes from which on an array that NumPy allocated is let go of as soon as it is not needed.
 _LARGE = 2**15

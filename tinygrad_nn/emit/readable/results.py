@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..node import Node
-from ..rules.indexing import getitem
-from .code import WIDTH, Code, bracketed, call, name, statement
+from ...node import Node
+from ...rules.indexing import getitem
+from ..code import WIDTH, Code, bracketed, call, name, statement
+from ..literals import literal
 from .expressions import argument, subscript
 from .inplace_plan import AUGMENTED, memory, views
-from .literals import literal
 from .signature import key
 from .statements import INDENT, Statement, Writer
 

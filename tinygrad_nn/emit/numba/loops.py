@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .naming import NUMBERED
-from .numba_names import Names, check
-from .numba_ops import cast, literal
-from .numba_plan import Op, Read
-from .numba_views import At, Axis, Term
+from ..naming import NUMBERED
+from .names import Names, check
+from .ops import cast, literal
+from .plan import Op, Read
+from .views import At, Axis, Term
 
 _INDENT = "    "
 _INT = np.dtype(np.int64)

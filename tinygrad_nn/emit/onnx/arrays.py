@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..node import Node
-from ..rules.linalg import tensordot_axes
-from ..rules.neural import cross_entropy, log_softmax, logsumexp, softmax
-from .onnx_batch import INT64
-from .onnx_elementwise import abs_, select
-from .onnx_values import BOOL, Emitter, Value, exports
+from ...node import Node
+from ...rules.linalg import tensordot_axes
+from ...rules.neural import cross_entropy, log_softmax, logsumexp, softmax
+from .batch import INT64
+from .elementwise import abs_, select
+from .values import BOOL, Emitter, Value, exports
 
 # --- reductions -----------------------------------------------------------------------------------
 

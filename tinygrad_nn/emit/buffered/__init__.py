@@ -1,0 +1,1 @@
+"""NumPy source with ``out=``: which value lies in which memory, and cheaper calls."""

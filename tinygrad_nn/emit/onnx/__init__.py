@@ -1,0 +1,1 @@
+"""An ONNX model of a forward graph, checked before it is written."""
