@@ -71,10 +71,35 @@ def test_the_rules_know_numpy_only():
         assert {other for other, _ in imports(path)} <= {"rules"}
 
 
+TABLE = re.findall(
+    r"^\| (`.*?) \| .* \| (.*) \|$",
+    (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("\n## ")[1],
+    re.MULTILINE,
+)
+
+
+def rooms_of(cell):
+    """The rooms that a row of the table is about."""
+    names = re.findall(r"`(\w+)(?:/|\.py)`", cell)
+    return [name for name in names if name in FLOORS]
+
+
 def test_every_room_is_in_the_architecture():
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rooms = set(re.findall(r"`(\w+)(?:/|\.py)`", text))
-    assert set(FLOORS) <= rooms
+    rooms = [name for about, _ in TABLE for name in rooms_of(about)]
+    assert set(rooms) == set(FLOORS)
+
+
+@pytest.mark.parametrize(("about", "said"), [row for row in TABLE if rooms_of(row[0])])
+def test_the_architecture_says_what_a_room_imports(about, said):
+    rooms = rooms_of(about)
+    found = {
+        other
+        for path in FILES
+        if room(path) in rooms
+        for other, at_run_time in imports(path)
+        if not (at_run_time and (room(path), other) in UPWARDS)
+    }
+    assert said.split(", ") == ([r for r in FLOORS if r in found - set(rooms)] or ["nothing"])
 
 
 def test_no_file_is_longer_than_five_hundred_lines():

@@ -1,7 +1,7 @@
 """Derivatives of functions: short compositions over one vector-Jacobian product.
 
 Every operator takes a function of arrays or Python floats, or of nested dicts, lists and tuples of
-them, and may be nested in any other to any order. Imports: walk, tensor, tree.
+them, and may be nested in any other to any order.
 """
 
 from __future__ import annotations

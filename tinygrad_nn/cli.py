@@ -2,7 +2,7 @@
 
 The file is executed, so the work is done in a process of its own (check/audit/worker.py): what
 that does to itself, such as ending, or never ending, does not decide the exit status here. This is
-all that is kept apart: the code runs with the rights of whoever called. Imports: check, errors.
+all that is kept apart: the code runs with the rights of whoever called.
 """
 
 from __future__ import annotations

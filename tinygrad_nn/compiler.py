@@ -3,8 +3,7 @@
 A call is traced once for every structure, shape and dtype of its arguments; the graph is simplified
 and handed to a backend, which writes source code for it; further calls of that kind run the code.
 What stands here is the front: which kind a call is, its kept programs, its arguments as a flat
-list and its result in the structure that the function returned. Imports: emit, graph, tensor, node,
-tree, weak, errors.
+list and its result in the structure that the function returned.
 """
 
 from __future__ import annotations

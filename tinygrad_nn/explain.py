@@ -1,7 +1,4 @@
-"""What to say when NumPy refuses an operation: the user's names and shapes, and the rule broken.
-
-Imports: errors, node (for the place), provenance.
-"""
+"""What to say when NumPy refuses an operation: the user's names and shapes, and the rule broken."""
 
 from __future__ import annotations
 

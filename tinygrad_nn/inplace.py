@@ -4,8 +4,6 @@ NumPy's meaning of the statement is kept for every name bound to the tensor and 
 it; what was computed before keeps the old value. A write makes a new value and moves the handle. A
 view remembers the tensor that it looks into (its root) and how to look again: it notices at its
 next use that the root has moved, and looks again. A write through a view is a write into its root.
-
-Imports: node, rules (the registry, indexing and shape).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The losses, with their arguments checked. Imports: rules (neural), errors, tensor."""
+"""The losses, with their arguments checked."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A :class:`Node` is one executed operation. It points at the nodes it was computed from, never at a
 tensor (a tensor points at its node), so a graph has no reference cycle and is freed by reference
-counting. Imports: rules, provenance, errors.
+counting.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Python's operators on tensors, each recorded as the NumPy function that it stands for.
 
 Python's operator on the values is what the ufunc computes, and on single numbers six times faster;
-so the operator computes, and the ufunc is what is recorded. Imports: rules (indexing), weak.
+so the operator computes, and the ufunc is what is recorded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Recording an operation: compute its value, make its node, hand back a tensor.
 
 The hot path of eager code: what is rarely needed (an error, a stale view, a large array, a trace)
-leaves it at once. Imports: tensor, inplace, node, explain, rules (the registry).
+leaves it at once.
 """
 
 from __future__ import annotations

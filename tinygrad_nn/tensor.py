@@ -4,8 +4,6 @@ A handle may move: code in place (``t[i] = v``, ``t += u``) makes a new node and
 at it, so what was computed from the old value keeps the old value. Operations are recorded by
 ``recording.py``, which gives the tensor its ``_record``; NumPy's functions find their way there
 through ``HANDLERS``, which ``protocol.py`` fills.
-
-Imports: node, inplace, operators, methods, rules (the registry).
 """
 
 from __future__ import annotations

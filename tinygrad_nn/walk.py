@@ -5,8 +5,6 @@ gives the order, with no search of the graph beforehand. One loop serves every u
 the eager backward pass; with ``lift`` the same rules run on tensors, so that the gradient is itself
 recorded (second derivatives, traced gradients). It keeps gradients of its own, and drops each as
 soon as it has been passed on.
-
-Imports: node, tensor, rules (the registry).
 """
 
 from __future__ import annotations

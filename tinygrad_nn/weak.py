@@ -6,7 +6,7 @@ their shape and dtype like an array. NumPy takes them for its own, so what compu
 handed the plain number (:func:`plain`).
 
 A node has such a value exactly if Python computed it: its function then stands for Python's
-operator, whose integers have no bounds, and not for NumPy's function. Imports: errors.
+operator, whose integers have no bounds, and not for NumPy's function.
 """
 
 from __future__ import annotations

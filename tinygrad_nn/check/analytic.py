@@ -1,7 +1,4 @@
-"""Calling a hand-derived gradient, and matching what it returns with the parameters.
-
-Imports: program, errors, tree.
-"""
+"""Calling a hand-derived gradient, and matching what it returns with the parameters."""
 
 from __future__ import annotations
 

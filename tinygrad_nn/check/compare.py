@@ -1,8 +1,4 @@
-"""The three-way comparison: autodiff, hand-derived (analytic) and numeric gradients, side by side.
-
-Imports: analytic, comparison, gradcheck, judge, numeric, program, report, errors, node,
-tensor, tree.
-"""
+"""The three-way comparison: autodiff, hand-derived and numeric gradients, side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a three-way comparison found, and how it is shown. Imports: report."""
+"""What a three-way comparison found, and how it is shown."""
 
 from __future__ import annotations
 

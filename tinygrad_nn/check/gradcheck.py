@@ -1,7 +1,4 @@
-"""The gradient check: autodiff against numeric differences, entry by entry and along directions.
-
-Imports: judge, numeric, program, report, autodiff, errors, node.
-"""
+"""The gradient check: autodiff against numeric differences, entry by entry and along directions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Judging a derivative by its numeric value: tolerance, error bars, kinks.
-
-Imports: program, slope.
-"""
+"""Judging a derivative by its numeric value: tolerance, error bars, kinks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Numeric differences: a program at a point, as a black box run on plain float64 arrays.
 
 It is moved along lines, an entry or a random direction of one argument; ``slope`` then measures.
-Nothing here knows the rules. Imports: program, slope, report, errors, tensor.
+Nothing here knows the rules.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A function seen as a function of its floating-point leaves, whatever their structure.
-
-Imports: errors, report, tensor, tree.
-"""
+"""A function seen as a function of its floating-point leaves, whatever their structure."""
 
 from __future__ import annotations
 

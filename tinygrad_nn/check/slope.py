@@ -3,8 +3,6 @@
 Central differences at three step sizes are extrapolated to step zero (Richardson). A window of
 steps that does not settle, because it crosses a kink or leaves the domain, gives way to a smaller
 one. Three steps leave a truncation error of about the sixth power of the step.
-
-Imports: program (types only).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each is written in plain NumPy on its argument; on a tensor the operations inside record themselves.
 One file for each family; ``TABLE`` is what ``protocol.py`` registers. To add one, decorate it with
 ``composes``. No composition looks at values to decide what to compute: a traced one serves other
-values of the same shapes. Imports: NumPy, errors, node (for the place in a message) and rules.
+values of the same shapes.
 """
 
 from . import differences, elementwise, joining, linear_algebra, picking, shapes, statistics

@@ -2,7 +2,6 @@
 
 The parts: ``style`` (what may be chosen, and how each role looks), ``labels`` (the words in the
 nodes), ``dot`` (Graph -> DOT), ``engine`` (DOT -> picture), ``render`` (files and notebooks).
-Imports: graph and what is below it, the packages graphviz and, in its own process, pygraphviz.
 """
 
 from ..errors import StyleError

@@ -7,5 +7,4 @@
 
 ``expand`` writes our own operations in NumPy first; ``code``, ``literals``, ``naming`` and
 ``python_numbers`` write the pieces; ``calling`` and ``program`` are what ``tg.compile`` runs.
-Imports: graph, tensor, node, rules, tree, weak, errors.
 """

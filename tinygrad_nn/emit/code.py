@@ -1,4 +1,4 @@
-"""Pieces of Python source: expressions that know how tightly they bind. Imports: nothing.
+"""Pieces of Python source: expressions that know how tightly they bind.
 
 The layout is that of the formatters in common use: four spaces, double quotes, lines of up to
 :data:`WIDTH` columns, and what does not fit is broken at its outermost brackets.

@@ -3,7 +3,6 @@
 An expansion is a short NumPy function. It is run on tensors that stand for the operation's
 arguments, and what that records takes the operation's place. What two expansions have in common
 (the shifted scores of a softmax and of the cross entropy) is there once.
-Imports: graph, rules, node, tensor, weak.
 """
 
 from __future__ import annotations

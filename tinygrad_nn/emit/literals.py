@@ -1,4 +1,4 @@
-"""Constants as source, exact to the bit. Imports: errors."""
+"""Constants as source, exact to the bit."""
 
 from __future__ import annotations
 

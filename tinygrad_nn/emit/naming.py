@@ -1,4 +1,4 @@
-"""Safe names for generated code, whatever the user called things. Imports: graph (names)."""
+"""Safe names for generated code, whatever the user called things."""
 
 from __future__ import annotations
 

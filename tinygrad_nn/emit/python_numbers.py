@@ -1,7 +1,4 @@
-"""What Python computes of its own numbers, as text: its operators, whose integers have no bounds.
-
-Imports: node, weak.
-"""
+"""What Python computes of its own numbers, as text; its integers have no bounds."""
 
 from __future__ import annotations
 

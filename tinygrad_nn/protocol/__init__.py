@@ -3,7 +3,7 @@
 A handler takes what the user passed to the NumPy function. Three kinds: a *primitive* puts its
 arguments in order and records one node; a *composed* function (in ``composed``) is written with
 others; a *constant* one has no derivative and is recorded as such. What is in none of the tables
-raises NoRuleError. Imports: recording, tensor, rules, composed.
+raises NoRuleError.
 """
 
 from __future__ import annotations

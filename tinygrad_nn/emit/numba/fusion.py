@@ -1,7 +1,4 @@
-"""Which loops become one: those over the same range that share arrays, as far as the order allows.
-
-Imports: nothing.
-"""
+"""Which loops become one: over the same range, sharing arrays, as far as the order allows."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 A trace holds ``reshape(x, (5, 12))`` and ``total / 5``, and nothing in it says which 5 is the batch
 size. So the function is traced again with other batch sizes: what stays the same is a constant, and
-what changes has to be a known function of the batch size, or is refused. Imports: graph, node,
-tree, weak, errors.
+what changes has to be a known function of the batch size, or is refused.
 """
 
 from __future__ import annotations

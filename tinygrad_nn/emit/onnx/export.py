@@ -1,4 +1,4 @@
-"""From a forward graph to an ONNX model. Imports: graph, node, tree, rules, weak, errors; onnx.
+"""From a forward graph to an ONNX model.
 
 Names are the graph's own; what takes several ONNX operations has its last one named so.
 """

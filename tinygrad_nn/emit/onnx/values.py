@@ -2,7 +2,7 @@
 
 Formulas are written with Python's operators on :class:`Value`. Every operation's types are held
 against ONNX's own schema when it is made, so that what the standard does not take is refused where
-the user's line is still known. Imports: graph, node, rules, weak, errors; onnx when used.
+the user's line is still known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A graph as standalone NumPy source: the code that a careful person would have written.
 
 :func:`derive` gives a function together with its gradient, :func:`source` any graph.
-Imports: graph, rules, node, tree, errors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One node as a Python expression in NumPy, as a person would write it.
 
 Operators where Python has them, methods of what has a name (``x.sum(axis=0)``), NumPy's functions
-otherwise. Imports: graph, rules, node, weak, errors.
+otherwise.
 """
 
 from __future__ import annotations

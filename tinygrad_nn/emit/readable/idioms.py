@@ -2,7 +2,7 @@
 
 Each idiom takes a node, whose inputs have been looked at already, and gives the nodes that take its
 place, or None. The result is for reading, and to be written as source at once: it holds functions
-(np.mean, np.full, np.ones) that no graph has otherwise. Imports: graph, rules, node.
+(np.mean, np.full, np.ones) that no graph has otherwise.
 """
 
 from __future__ import annotations

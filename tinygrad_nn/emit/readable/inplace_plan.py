@@ -1,7 +1,7 @@
 """Which operations are written as changes in place: ``dscores[np.arange(5), y] -= 1``.
 
 A change in place is right where nobody looks at the old value any more, and where its memory is
-nobody else's. Imports: graph, rules, node.
+nobody else's.
 """
 
 from __future__ import annotations

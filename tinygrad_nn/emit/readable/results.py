@@ -1,6 +1,6 @@
 """The end of a generated function: what it writes into its arguments, and what it returns.
 
-Nothing that is returned shares memory with an argument or a constant. Imports: node, code.
+Nothing that is returned shares memory with an argument or a constant.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The head of a generated function: its parameters, its docstring, its arguments taken apart.
-
-Imports: graph, node, tree, weak, errors.
-"""
+"""The head of a generated function: its parameters, its docstring, its arguments taken apart."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A program's nodes as statements: what is written on a line of its own, and what within another.
 
 What has a name gets a line. What has none and is used once stands where it is used, as far as the
-line allows. Imports: graph, rules, node, weak.
+line allows.
 """
 
 from __future__ import annotations
