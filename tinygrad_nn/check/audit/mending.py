@@ -76,6 +76,12 @@ def product(text: str, symbol: str, by: str) -> str:
     return f"{left} {symbol} {wrapped(by)}"
 
 
+def times(text: str, by: str) -> str:
+    """An expression times another one, which may be ``(1 / n)``."""
+    inverse = re.fullmatch(r"\(1 / ([\w.]+)\)", by)
+    return product(text, "/", inverse[1]) if inverse else product(text, "*", by)
+
+
 def difference(text: str, by: str) -> str:
     """One expression minus another, with no more parentheses than needed."""
     for right in (by, wrapped(by)):

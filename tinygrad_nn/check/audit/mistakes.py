@@ -130,8 +130,8 @@ def _first_difference(speaker: Speaker, suspect: Suspect | None) -> Explanation 
     if suspect is None or suspect.expected is None:
         return None
     expected, unused = _expected(trial, suspect), mistakes_unused.hint(trial)
-    known = expected is not None and np.ndim(expected)
-    purpose = speaker.purpose(expected, suspect.node) if known else ""
+    known = len(expected) == 1 and np.ndim(expected[0])
+    purpose = speaker.purpose(expected[0], suspect.node) if known else ""
     if not purpose and not unused:
         return None
     text = f"{_DIFFERS}: expected {purpose or suspect.expected.text(trial.observation)}"
@@ -284,7 +284,7 @@ def _at_home(
     best: Edit | None = None
     least = float("inf")
     expected = _expected(trial, suspect)
-    if suspect is None or expected is None:
+    if suspect is None or not expected:
         return best, least
     home, key_of = suspect.node, (suspect.node.code, line(suspect.node))
     above = ancestors([home])
@@ -303,26 +303,43 @@ def _at_home(
     return best, least
 
 
-def _expected(trial: Trial, suspect: Suspect | None) -> Any:
-    """What the suspect's value should have been, in the first draw; None if it is not known."""
+def _expected(trial: Trial, suspect: Suspect | None) -> list[Any]:
+    """What the suspect's value should have been, in the first draw; empty if it is not known.
+
+    In a loop or a function that is called often what it should have been in any execution: which of
+    them belongs to the suspect's is for the trial of a change to find out.
+    """
     label = suspect.expected if suspect is not None else None
-    if suspect is None or label is None or label.whole or label.kind == "local":
-        return None
-    own = trial.draws[0]
-    if label.kind == "forward":
-        value = own.values.get(label.node)
-    elif label.use is None:
-        value = own.cotangents.get(label.node)
-    else:
-        edges = (label.use, *label.others)
-        known = all(edge in own.contributions for edge in edges)
-        value = sum(own.contributions[edge] for edge in edges) if known else None
-    if value is None:
-        return None
-    value = np.transpose(value) if label.transposed else value
-    shape = np.shape(trial.value(suspect.node))
-    fits = np.size(value) == int(np.prod(shape))
-    return np.reshape(value, shape) * label.factor if fits else None
+    if suspect is None or label is None or label.kind == "local":
+        return []
+    own, found = trial.draws[0], []
+    alike = [n for n in trial.observation.nodes if n is label.node or key(n) == key(label.node)]
+    for node in alike or [label.node]:
+        if label.kind == "forward":
+            value = own.values.get(node)
+        elif label.use is None:
+            value = own.cotangents.get(node)
+        else:
+            value = _through(trial, node, [label.use, *label.others], label.whole)
+        if value is None:
+            continue
+        value = np.transpose(value) if label.transposed else value
+        shape = np.shape(trial.value(suspect.node))
+        if np.size(value) == int(np.prod(shape)):
+            found.append(np.reshape(value, shape) * label.factor)
+    return found
+
+
+def _through(trial: Trial, node: Node, edges: list[tuple[Node, int]], whole: bool) -> Any:
+    """The part of a value's derivative that comes through some of its uses, or uses like them."""
+    own = trial.draws[0].contributions
+    alike = {(key(consumer), i) for consumer, i in edges}
+    exact = all(consumer.inputs[i] is node for consumer, i in edges)
+    if whole or not exact:
+        uses = (edge for edge in own if edge[0].inputs[edge[1]] is node)
+        edges = [(consumer, i) for consumer, i in uses if (key(consumer), i) in alike]
+    parts = [own[edge] for edge in edges if edge in own]
+    return sum(parts) if parts and len(parts) == len(edges) else None
 
 
 def _doubt(trial: Trial, edit: Edit) -> float:

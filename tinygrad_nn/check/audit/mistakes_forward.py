@@ -105,6 +105,8 @@ class Local:
             return f"({Z} == {A})" if kept else f"({Z} == np.expand_dims({A}, {given['axis']}))"
         if len(self.regions[k]) <= 2:
             for step in self.regions[k]:
+                if step.function is np.divide and step.inputs[0] is self.inputs[k]:
+                    return f"(1 / {wrapped(words.used(step, 1))})"
                 if step.function is np.multiply:
                     i = 1 if step.inputs[0] is self.inputs[k] else 0
                     if same(_argument(trial, step, i), d) or np.ndim(d):

@@ -117,7 +117,7 @@ def _say_chain(speaker: Speaker, node: Node, kept: Node, local: Any, k: int) -> 
     right = f"{wrapped(code)} * {d}"
     text = f"`{words.code(node)}` is not {speaker.derivative(local)}"
     text += f", which is {d.strip('()') if d.startswith('(') else d}" if d else ""
-    return Saying(text, corrected(node, right) if d else "", node)
+    return Saying(text, corrected(node, right) if d else "", node, exact=bool(d))
 
 
 def _say_local(speaker: Speaker, node: Node, i: int, local: Any, k: int) -> Saying:
@@ -131,7 +131,8 @@ def _say_local(speaker: Speaker, node: Node, i: int, local: Any, k: int) -> Sayi
         value = Env(speaker.trial, 0).arguments(node)[i]
     if not np.all(np.isfinite(value)):
         text += f"; `{was}` is not finite (NaN or infinite) here"
-    return Saying(text, corrected(node, with_operand(node, i, d)) if d else "", node)
+    fixed = corrected(node, with_operand(node, i, d)) if d else ""
+    return Saying(text, fixed, node, exact=bool(d) or local.is_mask(speaker.trial))
 
 
 def cotangent_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
@@ -191,7 +192,7 @@ def _contribution_operand(
                 right = speaker.multiple(part, param, speaker.words.name(param, node))
                 text = f"`{was}` stands where {told}, belongs" + (f": `{right}`" if right else "")
                 fixed = corrected(node, with_operand(node, i, right)) if right else ""
-                return Saying(text, fixed, node)
+                return Saying(text, fixed, node, exact=bool(right))
 
             yield Edit(site, apply, 2.2, say)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...node import Node
 from ...rules.indexing import getitem, setitem
-from .mending import corrected, is_known, product, squeeze, wrapped
+from .mending import corrected, is_known, squeeze, times
 from .mistakes_edits import Site, fitted
 from .mistakes_forward import Local, fits, locals_of, pairings, picks
 from .mistakes_trial import Edit, Env, Trial, key, perform, same, sites
@@ -50,18 +50,14 @@ def _say_mask(speaker: Speaker, node: Node, local: Local, k: int) -> Saying:
     words = speaker.words
     name = words.name(node)
     d = local.text(speaker.trial, words, node, k)
-    inner = words.name(local.inputs[0])
-    target = f"d{inner}" if inner.isidentifier() else name
     text = f"{speaker.derivative(local)}, is not applied"
     correction, missing = "", True
     if d:
-        text += f": d loss / d {words.of(local.inputs[0])} should be {wrapped(name)} * {d}"
+        text += f": d loss / d {words.of(local.inputs[0])} should be {times(name, d)}"
         if name.isidentifier():
-            outer = words.name(local.outputs[0])
-            left = target if name == f"d{outer}" else name
-            correction = f"{left} = {name} * {d}"
+            correction = f"{name} = {times(name, d)}"
         else:
-            correction = corrected(node, product(words.code(node), "*", d))
+            correction = corrected(node, times(words.code(node), d))
             missing = False
     return Saying(text, correction, node, missing=missing, step=("*", d) if d else None)
 
@@ -138,7 +134,7 @@ def missing_term(speaker: Speaker, site: Site) -> Iterator[Edit]:
             def apply(n: Node, j: int, env: Env, part: Any = part, c: float = c) -> Any:
                 return perform(n, env.arguments(n)) + c * part(n, j, env)
 
-            def say(consumer: Node = consumers[0], i: int = i, c: float = c) -> Saying:
+            def say(consumer: Node = consumers[pairing[0]], i: int = i) -> Saying:
                 return _say_term(speaker, site[0], consumer, i)
 
             cost = 1.8 + 0.1 * (c != 1)
@@ -170,9 +166,11 @@ def _say_term(speaker: Speaker, node: Node, consumer: Node, i: int) -> Saying:
         f"{speaker.said(node)} counts its other use only"
     )
     part = trial.draws[0].contributions.get((consumer, i))
-    made = _computed(speaker, part, consumer) if part is not None else None
+    made = _computed(speaker, part, consumer) if part is not None and np.any(part) else None
     if made is None:
-        return Saying(text, "", node, missing=True)
+        rule = speaker.rule(consumer, i)
+        told = f"; it is {rule}" if rule and is_known(rule, node) else ""
+        return Saying(text + told, "", node, missing=True)
     text += f"; it is {made}"
     name = words.name(node, node)
     fixed = f"{name} += {made}" if name.isidentifier() and is_known(made, node) else ""

@@ -259,8 +259,8 @@ class Trial:
             return False
         return all(self._mends(edit, stages, draw) for draw in range(len(self.draws)))
 
-    def gives(self, edit: Edit, home: Node, expected: Any) -> bool:
-        """Whether a change makes of one value what it should be, in the first draw."""
+    def gives(self, edit: Edit, home: Node, expected: list[Any]) -> bool:
+        """Whether a change makes of one value one of those that it should be, in the first draw."""
         env = Env(self, 0)
         rows = {node: j for j, node in enumerate(edit.nodes)}
         path = (edit.nodes, home)
@@ -269,7 +269,7 @@ class Trial:
             self._paths[path] = [n for n in self.below(edit.nodes) if n in above]
         if not self.compute(env, self._paths[path], rows, edit.apply):
             return False
-        return same(env[home], expected, 1e-7)
+        return any(same(env[home], value, 1e-7) for value in expected)
 
     def _above_of(self, home: Node) -> set[Node]:
         if home not in self._above_home:

@@ -184,7 +184,7 @@ class Speaker:
             return f"{what}, with {self.derivative(local)}"
         if consumer is None:
             return what
-        rule = self._rule(consumer, i)
+        rule = self.rule(consumer, i)
         if near is not None and not is_known(rule.removeprefix(": "), near):
             rule = ""
         return f"{what}, by the derivative of {self.words.at(consumer)}{rule}"
@@ -293,7 +293,7 @@ class Speaker:
                     return f"{number(k)} * {wrapped(text)} * " if k != 1 else f"{text} * "
         return f"{number(r)} * "
 
-    def _rule(self, consumer: Node, i: int) -> str:
+    def rule(self, consumer: Node, i: int) -> str:
         """How the derivative of a product is made, in the user's names."""
         name = getattr(consumer.function, "__name__", "")
         texts = operands(consumer)

@@ -78,6 +78,8 @@ class Scalars:
                 text = named[i] if i < len(named) else ""
                 if not any(c.isalpha() for c in text) or len(text) > _LONGEST:
                     continue
+                if text.startswith("-") and _is_name(text[1:]):
+                    text, value = text[1:], -value
                 texts.setdefault(text, value)
                 if node in backward:
                     self._used.add(text)
