@@ -126,6 +126,49 @@ def test_a_file_that_cannot_be_audited_has_status_2_and_the_reason(write, text, 
     assert "\x1b" not in done.stderr
 
 
+def test_a_loss_that_is_not_finite_has_status_2_and_a_report_that_says_where(write):
+    done = audit(f"{write(SOUND.replace('np.sum(r ** 2)', 'np.log(np.sum(0 * r))'))}::loss")
+    assert done.returncode == 2
+    assert "cannot be judged" in done.stdout
+    assert "the loss is -inf; " in done.stderr
+    assert "line 7, is -inf first" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import os\n    os.closerange(0, 100)",
+        "import sys\n    sys.stdout = sys.stderr = None",
+        "import builtins\n    builtins.open = None",
+        "import os\n    os.chdir('/')",
+        "import atexit, os\n    atexit.register(os._exit, 0)",
+        "np.seterr(all='raise')",
+    ],
+)
+def test_what_a_file_does_to_its_process_decides_nothing(write, before):
+    text = WRONG.replace('print("printed by the homework")', "r = 0").replace(
+        "    def loss", f"    {before}\n\n    def loss"
+    )
+    assert audit(f"{write(text)}::loss").returncode == 1
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("run", "end"), [(1, "os._exit(0)"), (2, "os._exit(1)"), (2, "os.fork() and os._exit(0)")]
+)
+def test_a_file_that_ends_its_process_has_no_verdict(write, run, end):
+    text = f"""
+    import os, sys
+    runs = []
+    def ended():
+        runs.append(0)
+        if len(runs) == {run}:
+            {end}
+    """
+    sound = textwrap.dedent(SOUND).replace('print("printed by the homework")', "ended()")
+    assert audit(f"{write(textwrap.dedent(text) + sound)}::loss").returncode == 2
+
+
 @POSIX
 def test_a_crash_has_status_2(write):
     text = "import os, signal\ndef loss(params, X, y):\n    os.kill(os.getpid(), signal.SIGSEGV)\n"

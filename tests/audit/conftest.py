@@ -1,11 +1,16 @@
 """What the tests of the audit share."""
 
+import os
 from contextlib import ExitStack
 
 import pytest
 
 from tests.audit.zoo import ENTRIES
 from tests.audit.zoo.score import scoring
+
+# Errors in the search for a reason, of which a user is only told, are raised: here, in the zoo's
+# processes, and in those of the command.
+os.environ.setdefault("TINYGRAD_NN_STRICT", "1")
 
 _BEGUN = pytest.StashKey()
 

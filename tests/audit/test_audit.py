@@ -298,3 +298,194 @@ def test_the_lines_tell_what_they_compute():
     assert told["h1 = X.dot(W1) + b1"].status == "forward"
     numbers = [line.number for line in report.lines]
     assert numbers == sorted(numbers)
+
+
+# --- what cannot be judged ------------------------------------------------------------------------
+
+
+def log_loss(params, X, y):
+    p = 1 / (1 + np.exp(-X @ params["w"]))
+    loss = -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+    return loss, {"w": X.T @ (p - y) / len(y)}
+
+
+LABELS = (Y > 1).astype(float)
+
+
+def test_a_loss_that_is_not_finite_cannot_be_judged():
+    report = tg.audit(log_loss, {"w": np.full(4, 1e3)}, X, LABELS)
+    assert [row.verdict for row in report.rows] == ["cannot judge"]
+    assert not report.ok
+    assert not report.judged
+    assert report.culprit is None
+    first = 'np.exp(-X @ params["w"]), line {}, is inf first'
+    assert first.format(inspect.getsourcelines(log_loss)[1] + 1) in report.notes[0]
+    assert "cannot be judged" in str(report)
+    with pytest.raises(GradientError, match="cannot be judged"):
+        tg.assert_gradients(log_loss, {"w": np.full(4, 1e3)}, X, LABELS)
+
+
+def test_a_derivative_that_does_not_exist_cannot_be_judged():
+    def length(params):
+        w = params["w"]
+        norm = np.sqrt(np.sum(w * w))
+        return norm, {"w": w + 7}
+
+    report = tg.audit(length, {"w": np.zeros(3)})
+    assert [row.verdict for row in report.rows] == ["cannot judge"]
+    assert "np.sum(w * w)" in report.rows[0].note
+
+
+def test_where_autodiff_overflows_numeric_differences_judge():
+    def f(params, factor=1.0):
+        z = params["w"] * 1e3
+        s = 1 / (1 + np.exp(-z))
+        dz = 2 * s * s * (1 - s)
+        return np.sum(s * s), {"w": 1e3 * dz + (factor - 1)}
+
+    w = np.array([-3.0, 1e-3, 2e-3])
+    report = tg.audit(f, {"w": w})
+    assert report.ok
+    assert "numeric differences" in report.rows[0].note
+    assert not tg.audit(f, {"w": w}, factor=2.0).ok
+
+
+def test_a_wrong_gradient_is_an_answer_though_another_one_cannot_be_judged():
+    def f(params):
+        w, v = params["w"], params["v"]
+        return np.sqrt(np.sum(w * w)) + np.sum(v**2), {"w": w + 7, "v": v}
+
+    report = tg.audit(f, {"w": np.zeros(3), "v": np.ones(2)})
+    assert report.judged
+    assert {row.parameter: row.verdict for row in report.rows} == {
+        "w": "cannot judge",
+        "v": "wrong",
+    }
+
+
+def test_a_gradient_of_a_finite_loss_that_is_not_finite_is_wrong_and_says_where():
+    def f(params):
+        w = params["w"]
+        scale = np.log(np.zeros(3))
+        return np.sum(w**2), {"w": 2 * w * scale}
+
+    report = tg.audit(f, {"w": np.ones(3)})
+    assert report.rows[0].verdict == "not finite"
+    assert "np.log(np.zeros(3))" in report.rows[0].note or "scale" in report.rows[0].note
+    assert report.judged
+
+
+# --- rounding -------------------------------------------------------------------------------------
+
+
+def hinge(params, X, y, factor=1.0):
+    scores = X @ params["W"]
+    rows = np.arange(len(y))
+    margins = np.maximum(0, scores - scores[rows, y][:, None] + 1)
+    margins[rows, y] = 0
+    loss = np.sum(margins) / len(y)
+    d = (margins > 0).astype(X.dtype)
+    d[rows, y] -= np.sum(d, axis=1)
+    d /= len(y)
+    return loss, {"W": factor * (X.T @ d)}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_mask_in_the_datas_precision_is_judged_in_it(dtype):
+    params, data = {"W": PARAMS["W1"][:, :3].astype(dtype)}, X[:6].astype(dtype)
+    y = np.array([0, 1, 2, 2, 1, 0])
+    assert tg.audit(hinge, params, data, y).ok
+    assert not tg.audit(hinge, params, data, y, factor=1.001).ok
+
+
+def attention(params, x, factor=1.0):
+    s = x @ params["W"] @ x.T
+    e = np.exp(s - np.max(s, axis=1, keepdims=True))
+    a = e / np.sum(e, axis=1, keepdims=True)
+    out = a @ x
+    da = out @ x.T
+    ds = a * (da - np.sum(da * a, axis=1, keepdims=True))
+    return 0.5 * np.sum(out**2), {"W": factor * (x.T @ ds @ x)}
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 100.0, 300.0, 3e4])
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_a_saturated_softmax_is_no_false_alarm(scale, seed):
+    W = scale * np.random.default_rng(seed).standard_normal((4, 4))
+    assert tg.audit(attention, {"W": W}, X).ok
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_a_wrong_gradient_through_a_softmax_is_no_rounding(scale):
+    W = scale * np.random.default_rng(1).standard_normal((4, 4))
+    assert not tg.audit(attention, {"W": W}, X, factor=1.0001).ok
+
+
+def test_what_rounds_differently_excuses_nothing():
+    def f(params, factor=1.0):
+        h = X @ params["W"]
+        top = np.max(h, axis=1)
+        again = np.max(X @ params["W"], axis=1, keepdims=True)
+        return np.sum(top), {"W": factor * (X.T @ (h == again).astype(float))}
+
+    assert tg.audit(f, {"W": PARAMS["W1"]}).ok
+    assert not tg.audit(f, {"W": PARAMS["W1"]}, factor=1.001).ok
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-4, 1.0, 1e4])
+def test_gradients_are_judged_at_any_scale(scale):
+    def f(params, X, factor=1.0):
+        h = X @ params["W"]
+        d = h @ params["V"]
+        dh = d @ params["V"].T
+        return 0.5 * np.sum(d**2), {"W": factor * (X.T @ dh), "V": h.T @ d}
+
+    params = {"W": scale * PARAMS["W1"], "V": scale * PARAMS["W2"]}
+    assert tg.audit(f, params, X).ok
+    report = tg.audit(f, params, X, factor=2.0)
+    assert {row.parameter: row.ok for row in report.rows} == {"W": False, "V": True}
+
+
+def test_a_wrong_mask_at_a_kink_is_no_rounding():
+    def f(params, factor=1.0):
+        h = X @ params["W"]
+        return np.sum(np.maximum(0, h)), {"W": factor * (X.T @ (h > 0).astype(float))}
+
+    params = {"W": PARAMS["W1"].copy()}
+    params["W"][:, 0] = 0  # a column of kinks
+    assert tg.audit(f, params).ok
+    assert not tg.audit(f, params, factor=1.5).ok
+
+
+# --- robustness -----------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error")
+def test_our_own_rules_warn_nobody():
+    with np.errstate(all="warn"):
+        assert not tg.audit(log_loss, {"w": np.full(4, 1e3)}, X, LABELS).ok
+
+
+def broken(*_):
+    raise RuntimeError("of the explanation")
+
+
+def test_an_error_in_the_search_for_a_reason_is_raised_in_tests(monkeypatch):
+    monkeypatch.setattr("tinygrad_nn.check.audit.mistakes.explain", broken)
+    with pytest.raises(RuntimeError, match="of the explanation"):
+        spoilt(lambda grads, params: {**grads, "W2": 2 * grads["W2"]})
+
+
+def test_an_error_in_the_search_for_a_reason_costs_the_reason_only(monkeypatch):
+    monkeypatch.setattr("tinygrad_nn.check.audit.mistakes.explain", broken)
+    monkeypatch.delenv("TINYGRAD_NN_STRICT")
+    report = spoilt(lambda grads, params: {**grads, "W2": 2 * grads["W2"]})
+    assert report.culprit is not None
+    assert not report.culprit.exact
+    assert any("of the explanation" in note for note in report.notes)
+
+
+def test_pytest_shows_the_line_of_the_assertion():
+    with pytest.raises(GradientError) as caught:
+        tg.assert_gradients(attention, {"W": np.eye(4)}, X, factor=2.0)
+    assert caught.traceback[-1].frame.f_locals["__tracebackhide__"]

@@ -483,3 +483,41 @@ def test_float32_stays_float32():
     o = observe(linear, (narrow, X.astype(np.float32)), {})
     assert o.loss.value.dtype == np.float32
     assert o.grads["w"].value.dtype == np.float32
+
+
+# --- calls ----------------------------------------------------------------------------------------
+
+
+def squared(x):
+    y = x * x
+    return y
+
+
+def test_steps_know_the_call_that_executed_them():
+    def f(params):
+        a = squared(params["w"])
+        b = squared(a)
+        return np.sum(b), {"w": 4 * params["w"] ** 3}
+
+    seen = observe(f, ({"w": np.ones(2)},), {})
+    first, second = (n for n in seen.nodes if seen.calls[n].code is squared.__code__)
+    assert seen.calls[first] is not seen.calls[second]
+    assert seen.calls[first].parent is seen.calls[second].parent
+    assert seen.calls[first].place.expression == 'squared(params["w"])'
+    assert seen.calls[second].place.name == "b"
+    assert seen.calls[first].names[first] == ["y"]
+    assert seen.calls[first].parent.names[first] == ["a"]
+    assert seen.calls[seen.loss].parent is None
+
+
+def test_deep_recursion_of_the_users_is_no_trouble():
+    def power(x, n):
+        return x if n == 0 else x * power(x, n - 1)
+
+    def f(params):
+        w = params["w"]
+        return np.sum(power(w, 150)), {"w": 151 * power(w, 149) * w}
+
+    seen = observe(f, ({"w": np.ones(2)},), {})
+    depths = {len(list(call.chain())) for call in seen.calls.values()}
+    assert max(depths) == 151

@@ -53,7 +53,7 @@ def draw(
     observation: Observation,
     seed: int | None = None,
     by: float = _MOVE,
-    shake: tuple[int, float] | None = None,
+    shake: int | None = None,
 ) -> Draw | None:
     """The run again at the user's own point (seed None), or beside it; None if it is not finite.
 
@@ -61,9 +61,11 @@ def draw(
         observation: of the run.
         seed: of the move.
         by: how far, relative to each parameter's natural unit.
-        shake: a seed and a distance for another move, after the first.
+        shake: a seed for errors in the last place that every step then makes: what they change of
+            a result is its rounding error.
     """
     values: dict[Node, Any] = {}
+    shaken = None if shake is None else _Shaken(shake)
     nodes = [*observation.forward, *observation.backward]
     parameters = {node: i for i, node in enumerate(observation.params.values())}
     for node in {*nodes, *_leaves(nodes), *parameters}:
@@ -72,17 +74,19 @@ def draw(
                 values[node] = moved(node.value, 1000 * seed + parameters[node], by)
             else:
                 values[node] = _in_float64(node.value)
-            if shake is not None and node in parameters:
-                values[node] = moved(values[node], 1000 * shake[0] + parameters[node], shake[1])
     part = set(nodes)
     order = [n for n in observation.nodes if n in part]
     with np.errstate(all="ignore"):
         try:
-            replay(order, values)
+            if shaken is None:
+                replay(order, values)
+            else:
+                for node in order:
+                    values[node] = shaken(replay([node], values)[node])
         except (ArithmeticError, ValueError, IndexError):
             return None
         forward = [n for n in order if n in observation.forward]
-        cotangents, contributions = adjoint(observation.loss, forward, values)
+        cotangents, contributions = adjoint(observation.loss, forward, values, change=shaken)
     if seed is not None and not all(np.isfinite(values[n]).all() for n in forward):
         return None
     return Draw(values, cotangents, contributions)
@@ -93,6 +97,19 @@ def draws(observation: Observation, count: int = 2) -> tuple[Draw, ...]:
     others = [draw(observation, seed) for seed in range(1, count + 1)]
     own = draw(observation)
     return tuple(d for d in (own, *others) if d is not None)
+
+
+class _Shaken:
+    """A value with an error in its last place."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+
+    def __call__(self, x: Any) -> Any:
+        if getattr(x, "dtype", None) != np.float64:
+            return x
+        error = np.finfo(np.float64).eps * self.random.uniform(-1, 1, np.shape(x))
+        return np.asarray(x * (1 + error))[()]
 
 
 def _leaves(nodes: Iterable[Node]) -> set[Node]:

@@ -30,7 +30,7 @@ _HIDDEN = 10
 
 #: What people call the arguments of a loss, by what they are.
 _ARGUMENTS = {
-    "params": ("params", "parameters", "weights", "theta", "model_params", "param"),
+    "params": ("params", "p", "parameters", "weights", "theta", "model_params", "param"),
     "X": ("X", "x", "data", "inputs", "X_batch", "X_train", "features", "samples"),
     "y": ("y", "Y", "labels", "targets", "y_batch", "y_train", "target"),
     "reg": (

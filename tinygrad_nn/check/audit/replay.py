@@ -7,7 +7,7 @@ walk, graph (how a node is computed), rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,11 @@ class Values(dict[Node, Any]):
 
 
 def adjoint(
-    loss: Node, forward: Iterable[Node], values: Mapping[Node, Any], seed: Any = None
+    loss: Node,
+    forward: Iterable[Node],
+    values: Mapping[Node, Any],
+    seed: Any = None,
+    change: Callable[[Any], Any] | None = None,
 ) -> tuple[dict[Node, Any], Contributions]:
     """The derivative of the loss with respect to every node that it was computed from.
 
@@ -46,6 +50,7 @@ def adjoint(
         values: of all nodes.
         seed: for a node of several entries the weight of each. Then what the user's code has made
             of constants counts as well.
+        change: done to each contribution.
 
     Returns:
         The derivatives (cotangents), and each single contribution to them.
@@ -59,13 +64,14 @@ def adjoint(
             continue
         for i, part in _pull(node, g, values, seed is not None):
             parent = node.inputs[i]
+            part = part if change is None else change(part)
             contributions[node, i] = part
             cotangents[parent] = cotangents[parent] + part if parent in cotangents else part
     return cotangents, contributions
 
 
 def _pull(
-    node: Node, g: Any, values: Mapping[Node, Any], constants: bool
+    node: Node, g: Any, values: Mapping[Node, Any], constants: bool = False
 ) -> Iterable[tuple[int, Any]]:
     """For each argument through which a gradient flows its number and its contribution."""
     function: Any = node.function

@@ -30,10 +30,10 @@ _ROUNDING = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 2e-4, np.dtype(np
 _ALL = 100
 #: How small a move is that only gets off a kink.
 _HAIR = 1e-4
-#: A move by a few units in the last place: what changes by it is rounding.
-_LAST_PLACE = 1e-15
-#: How many times what such a move changes is still explained by rounding.
+#: How many times what errors in the last place change is still explained by rounding ...
 _NOISE = 100.0
+#: ... if it is no more than this, relative to the terms that the loss is computed from.
+_ROUNDED = 1e-12
 #: By so much of itself the loss is changed by what no run can show, and no program means.
 _NOTHING = 1e-40
 
@@ -141,19 +141,10 @@ def _row(
     measure: _Numeric, observation: Observation, own: Draw, others: tuple[Draw, ...], name: str
 ) -> AuditRow:
     truth, given = own.gradient(observation, name), value_of(observation.grads[name])
-    shape = np.shape(truth)
-    fault = _fault(given, truth)
-    if fault:
-        return AuditRow(name, shape, False, fault)
-    if _unbounded_loss(observation, own):
-        return AuditRow(name, shape, False, UNJUDGED)
-    if not np.isfinite(truth).all():
-        return AuditRow(name, shape, False, UNJUDGED, note=_unbounded(observation, own))
-    yours = np.asarray(given, dtype=np.float64)
-    if not np.isfinite(yours).all():
-        return AuditRow(
-            name, shape, False, "not finite", note=_first_of_gradient(observation, name)
-        )
+    unusual = _unusual(measure, observation, own, truth, name)
+    if unusual is not None:
+        return unusual
+    shape, yours = np.shape(truth), np.asarray(given, dtype=np.float64)
     slacks = slack(observation, name)
     lowest = np.finfo(np.float64).eps * 1e2 * floor(observation, own, name) * slacks / 1e-9
     same = agree(truth, yours, slacks, lowest + nothing(observation, own, name))
@@ -187,6 +178,32 @@ def _row(
         numeric=numeric,
         note=note,
     )
+
+
+def _unusual(
+    measure: _Numeric, observation: Observation, own: Draw, truth: Any, name: str
+) -> AuditRow | None:
+    """The row where numbers cannot be compared one by one; None where they can."""
+    given, shape = value_of(observation.grads[name]), np.shape(truth)
+    fault = _fault(given, truth)
+    if fault:
+        return AuditRow(name, shape, False, fault)
+    if _unbounded_loss(observation, own):
+        return AuditRow(name, shape, False, UNJUDGED)
+    finite = bool(np.isfinite(given).all())
+    if not np.isfinite(truth).all():
+        note = _unbounded(observation, own)
+        if (
+            finite
+            and measure.point is not None
+            and measure.confirms(name, np.asarray(given, float))
+        ):
+            return AuditRow(name, shape, True, "right", note=f"as numeric differences say; {note}")
+        return AuditRow(name, shape, False, UNJUDGED, note=note)
+    if not finite:
+        note = _first_of_gradient(observation, name)
+        return AuditRow(name, shape, False, "not finite", note=note)
+    return None
 
 
 def _fault(given: Any, truth: Any) -> str:
@@ -236,7 +253,7 @@ def _unbounded(observation: Observation, own: Draw) -> str:
         g = own.cotangents.get(node)
         if g is not None and not np.isfinite(g).all():
             of = f"with respect to {observation.name_of(node)}{_line(node)}"
-            return f"the derivative of the loss {of} is {_what(g)}: there is none at this point"
+            return f"autodiff's derivative of the loss {of} is {_what(g)}"
     return ""
 
 
@@ -294,6 +311,10 @@ def same_in(observation: Observation, d: Draw, name: str) -> bool:
     return agree(truth, _yours(observation, d, name), _slack_of(d, node), lowest)
 
 
+def _right_in(observation: Observation, d: Draw, seed: int, name: str) -> bool:
+    return same_in(observation, d, name) or _within_noise(observation, d, seed, name)
+
+
 def _yours(observation: Observation, d: Draw, name: str) -> Any:
     """A hand-written gradient in a draw."""
     node = observation.grads[name]
@@ -308,35 +329,45 @@ def nothing(observation: Observation, d: Draw, name: str) -> float:
 
 
 def _is_noise(observation: Observation, own: Draw, others: tuple[Draw, ...], name: str) -> bool:
-    """Whether a difference is no larger than what moves by units in the last place make of it.
+    """Whether a difference is no larger than what errors in the last place make of it.
 
     So it is where numbers cancel on the way, as in a saturated softmax. Beside the user's point it
-    must be as small, or right: at a kink the smallest move makes a large difference.
+    must be as small, or right.
     """
-    if len(others) < 2 or not isinstance(observation.grads[name], Node):
-        return False
-    if not _within_noise(observation, own, None, name):
-        return False
-    return all(
-        same_in(observation, d, name) or _within_noise(observation, d, seed, name)
-        for seed, d in enumerate(others, 1)
+    return (
+        len(others) >= 2
+        and _within_noise(observation, own, None, name)
+        and all(_right_in(observation, d, seed, name) for seed, d in enumerate(others, 1))
     )
 
 
 def _within_noise(observation: Observation, d: Draw, seed: int | None, name: str) -> bool:
+    if not isinstance(observation.grads[name], Node):
+        return False
     truth, yours = d.gradient(observation, name), _yours(observation, d, name)
-    gap, noise = np.abs(truth - yours), 0.0
-    for shake in (31, 32):
-        shaken = draw(observation, seed, shake=(shake, _LAST_PLACE))
-        if shaken is None:
+    narrow = slack(observation, name) > _ROUNDING[np.dtype(np.float64)] and seed is None
+    precision = float(np.finfo(np.float32).eps / np.finfo(np.float64).eps) if narrow else 1.0
+    gap = float(np.max(np.abs(truth - yours), initial=0))
+    size = float(np.max(np.abs(d.values[observation.params[name]]), initial=0))
+    if gap * size > _ROUNDED * precision * _terms(d):
+        return False
+    noise = 0.0
+    for shake in (31, 32, 33):
+        other = draw(observation, seed, shake=shake)
+        if other is None:
             return False
-        for old, new in (
-            (truth, shaken.gradient(observation, name)),
-            (yours, _yours(observation, shaken, name)),
-        ):
-            noise = max(noise, float(np.max(np.abs(new - old), initial=0)))
-    precision = slack(observation, name) / _ROUNDING[np.dtype(np.float64)]
-    return bool(np.all(gap <= _NOISE * noise * (precision if seed is None else 1.0)))
+        pairs = (
+            (truth, other.gradient(observation, name)),
+            (yours, _yours(observation, other, name)),
+        )
+        noise = max(noise, *(float(np.max(np.abs(b - a), initial=0)) for a, b in pairs))
+    return gap <= _NOISE * noise * precision
+
+
+def _terms(d: Draw) -> float:
+    """How large the terms are that the loss is computed from."""
+    sizes = (np.sum(np.abs(g * d.values[n])) for n, g in d.cotangents.items() if n in d.values)
+    return max((float(s) for s in sizes if np.isfinite(s)), default=0.0)
 
 
 def _slack_of(d: Draw, node: Any) -> float:
@@ -356,7 +387,7 @@ def _with_hidden(
         row.parameter
         for row in found
         if row.ok and len(others) >= 2 and row.parameter in observation.params and not row.note
-        and not any(same_in(observation, d, row.parameter) for d in others)
+        and not any(_right_in(observation, d, i, row.parameter) for i, d in enumerate(others, 1))
     ]  # fmt: skip
     if not suspects:
         return found
