@@ -8,10 +8,13 @@ import itertools
 import runpy
 import textwrap
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 import tinygrad_nn as tg
+from tests.audit.zoo import FAULTS
+from tests.audit.zoo.net import NETS, case, load
 
 _FILES = itertools.count()
 
@@ -420,3 +423,24 @@ def test_a_mistake_is_explained_and_its_correction_mends_it(name, tmp_path):
     for seed, count in ((0, 6), (3, 11)):
         again = run(text, tmp_path, seed, N=count)
         assert again.ok, f"{culprit.correction}\n{again}"
+
+
+# --- the zoo's programs ---------------------------------------------------------------------------
+
+
+def audited_files(fault, files, folder):
+    function = load(folder, files, NETS[fault.net].entry)
+    program = case(NETS[fault.net], function, fault.sizes, fault.reg)
+    with np.errstate(all="ignore"):
+        return tg.audit(program.function, *program.args)
+
+
+@pytest.mark.parametrize("fault", FAULTS[3::11], ids=lambda fault: fault.name)
+def test_a_correction_in_the_zoo_mends_the_program(fault, tmp_path):
+    files = fault.files()
+    culprit = audited_files(fault, files, tmp_path).culprit
+    if not culprit.correction:
+        pytest.skip("no correction is offered")
+    name = next(n for n in files if Path(n).name == Path(culprit.file).name)
+    again = audited_files(fault, {**files, name: mended(files[name], culprit)}, tmp_path)
+    assert again.ok, f"{culprit.correction}\n{again}"

@@ -130,7 +130,7 @@ def _first_difference(speaker: Speaker, suspect: Suspect | None) -> Explanation 
     if suspect is None or suspect.expected is None:
         return None
     expected, unused = _expected(trial, suspect), mistakes_unused.hint(trial)
-    known = len(expected) == 1 and np.ndim(expected[0])
+    known = expected and np.ndim(expected[0])
     purpose = speaker.purpose(expected[0], suspect.node) if known else ""
     if not purpose and not unused:
         return None
@@ -313,8 +313,8 @@ def _expected(trial: Trial, suspect: Suspect | None) -> list[Any]:
     if suspect is None or label is None or label.kind == "local":
         return []
     own, found = trial.draws[0], []
-    alike = [n for n in trial.observation.nodes if n is label.node or key(n) == key(label.node)]
-    for node in alike or [label.node]:
+    for node in [label.node, *(n for n in trial.observation.nodes if n is not label.node
+                               and key(n) == key(label.node))]:  # fmt: skip
         if label.kind == "forward":
             value = own.values.get(node)
         elif label.use is None:

@@ -323,7 +323,7 @@ def _say_call(speaker: Speaker, swap: Swap, call: Call) -> Saying:
     """The words for a helper that is given the wrong value."""
     to = speaker.words.name(swap.new, call.node)
     to = f"{wrapped(to)}.T" if swap.turned else to
-    text = f"`{call.text}` is of {call.given}, and should be of {to}"
+    text = f"`{call.text}`: `{call.given}` stands where `{to}` belongs"
     meaning = speaker.meaning(swap.group.nodes, swap.apply)
     return Saying(text + (f" ({meaning})" if meaning else ""), call.with_argument(to), call.node)
 
