@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import tinygrad_nn as tg
-from tests.audit.zoo import FAULTS
-from tests.audit.zoo.net import NETS, case, load
+from tests.audit.zoo import FAULTS, NETS
+from tests.audit.zoo.net import case, load
 
 _FILES = itertools.count()
 
@@ -429,8 +429,8 @@ def test_a_mistake_is_explained_and_its_correction_mends_it(name, tmp_path):
 
 
 def audited_files(fault, files, folder):
-    function = load(folder, files, NETS[fault.net].entry)
-    program = case(NETS[fault.net], function, fault.sizes, fault.reg)
+    net = NETS[fault.net]
+    program = case(net, load(folder, files, net.entry), fault.sizes or net.sizes, fault.reg)
     with np.errstate(all="ignore"):
         return tg.audit(program.function, *program.args)
 
