@@ -440,8 +440,9 @@ def audited_files(fault, files, folder):
 def test_a_correction_in_the_zoo_mends_the_program(fault, tmp_path):
     files = fault.files()
     culprit = audited_files(fault, files, tmp_path).culprit
+    assert culprit.explanation
     if not culprit.correction:
-        pytest.skip("no correction is offered")
+        return
     name = next(n for n in files if Path(n).name == Path(culprit.file).name)
     again = audited_files(fault, {**files, name: mended(files[name], culprit)}, tmp_path)
     assert again.ok, f"{culprit.correction}\n{again}"
