@@ -498,3 +498,73 @@ def test_executions_are_grouped_by_where_they_stand():
 
     report = tg.audit(f, {"w": rand(3)})
     assert report.culprit.line == marked(f)[0]
+
+
+def test_a_value_that_is_taken_for_its_derivative():
+    def f(params):
+        W = params["W"]
+        a = np.tanh(X @ W)
+        d = a - OUT
+        da = d  # HERE (2 * d)
+        return np.sum(d * d), {"W": X.T @ (da * (1 - a**2))}
+
+    report = tg.audit(f, {"W": rand(3, 4)})
+    assert report.culprit.line == marked(f)[0]
+
+
+def test_of_parts_that_are_added_up_the_last_is_where_one_is_missing():
+    def f(params):
+        W, U, V = params["W"], params["U"], params["V"]
+        h = np.tanh(X @ W)
+        out = h * 3 + np.tanh(h @ U) + np.sin(h @ V) + h**2
+        d = out - OUT
+        dh = 3 * d
+        du = d * (1 - np.tanh(h @ U) ** 2)
+        dv = d * np.cos(h @ V)
+        dh = dh + du @ U.T
+        dh = dh + 2 * h * d  # HERE (dv @ V.T)
+        grads = {"U": h.T @ du, "V": h.T @ dv}
+        return 0.5 * np.sum(d * d), {"W": X.T @ (dh * (1 - h**2)), **grads}
+
+    report = tg.audit(f, {"W": rand(3, 4), "U": rand(4, 4), "V": rand(4, 4)})
+    assert [row.parameter for row in report.rows if not row.ok] == ["W"]
+    assert report.culprit.line == marked(f)[0]
+
+
+def test_a_part_that_a_function_leaves_out_is_missing_in_the_function():
+    def gated(z):
+        return z * np.tanh(z)
+
+    def gated_backward(g, z):
+        return g * np.tanh(z)  # HERE (z * the derivative of tanh)
+
+    def f(params):
+        W, V = params["W"], params["V"]
+        z = X @ W
+        a = gated(z)
+        d = a @ V - T
+        dz = gated_backward(d @ V.T, z)
+        return 0.5 * np.sum(d * d), {"W": X.T @ dz, "V": a.T @ d}
+
+    assert tg.audit(f, WEIGHTS).culprit.line == marked(gated_backward)[0]
+
+
+def test_an_argument_is_known_by_the_callers_name():
+    def swish(z):
+        return z / (1 + np.exp(-z))
+
+    def swish_backward(g, z):
+        s = 1 / (1 + np.exp(-z))
+        return g * (s + z * s * (1 - s))
+
+    def f(params):
+        W, V = params["W"], params["V"]
+        z = X @ W
+        a = swish(z)
+        d = a @ V - T
+        dz = swish_backward(d @ V.T, a)  # HERE (z)
+        return 0.5 * np.sum(d * d), {"W": X.T @ dz, "V": a.T @ d}
+
+    report = tg.audit(f, WEIGHTS)
+    assert report.culprit.line == marked(f)[0]
+    assert "z belongs" in report.culprit.explanation

@@ -126,7 +126,9 @@ def _culprit(
     if not _is_believed(found, suspect, blame.labels):
         found = None
     node = getattr(found, "node", None) or suspect.node
-    missing = bool(getattr(found, "missing", suspect.kind == "missing"))
+    missing = suspect.kind == "missing"
+    if getattr(found, "node", None) is not None:
+        missing = bool(getattr(found, "missing", missing))
     exact, correction = bool(getattr(found, "exact", False)), getattr(found, "correction", "") or ""
     text = getattr(found, "explanation", "") or in_words(observation, suspect)
     place = where(node)
@@ -140,6 +142,7 @@ def _culprit(
         moved = blame.of_missing(node)
     else:
         moved = blame.of_shared(suspect.nodes if node is suspect.node else (node,))
+        moved = moved or blame.of_taken(node)
     if moved is not None:
         step = getattr(found, "step", None)
         correction = stepped(moved.file, moved.line, step) if step is not None else ""

@@ -100,7 +100,8 @@ class Blame:
 
     def of_missing(self, node: Node) -> Spot | None:
         """The line where what should come after a right step is missing; None if it is its own."""
-        other = self._counterpart(node)
+        last = self._largest(node)
+        other = self._counterpart(last) or (last if last is not node else None)
         place = where(other) if other is not None else None
         if place is not None:
             return of_place(place, missing=True)
@@ -111,6 +112,23 @@ class Blame:
                 if spot.line >= after and all(self._takes(u, call, target) for u in users):
                     return spot
         return self._call_after(node, users)
+
+    def of_taken(self, node: Node) -> Spot | None:
+        """The line that takes a value of the forward pass for the derivative with respect to it."""
+        for value in node.inputs:
+            if value not in self.observation.forward:
+                continue
+            if not all(value in d.cotangents for d in self.draws):
+                continue
+            changes = [{value: d.cotangents[value]} for d in self.draws]
+            outcome = self.repairs.attempt(changes, scale=False)
+            if outcome is None or outcome.mended != set(self.repairs.wrong):
+                continue
+            for call in self._chain(node)[:1]:
+                for target, spot in _renamings(call.code, call.names.get(value, ())):
+                    if self._takes(node, call, target):
+                        return spot
+        return None
 
     def _line_in(self, call: Call, node: Node) -> int:
         """The line of a call's function in which a value was made, or returned; 0 if in none."""
@@ -173,6 +191,8 @@ class Blame:
             return None
         contributions = self.draws[0].contributions
         edges = [label.use, *label.others] if label.use is not None else contributions
+        if self._lost(label) & {self.calls.get(e[0]) for e in edges if e is not None}:
+            return None
         consumers = [e[0] for e in edges if e is not None and e[0].inputs[e[1]] is label.node]
         origin = self.calls.get(label.node)
         for consumer in consumers:
@@ -182,6 +202,26 @@ class Blame:
         place = call.place
         return of_place(place, missing=True) if place is not None and consumers else None
 
+    def _lost(self, label: Label) -> set[Call | None]:
+        """The calls of the forward pass through whose uses a part of a derivative does not come."""
+        if label.use is None:
+            return set()
+        uses = [c for c, i in self.draws[0].contributions if c.inputs[i] is label.node]
+        return {self.calls.get(c) for c in uses if instruction(c) not in _steps(label)}
+
+    def _largest(self, node: Node) -> Node:
+        """Of parts that are added up one by one the last: what is missing may follow that one."""
+        label = self.labels.found.get(node)
+        if label is None or label.kind != "contribution":
+            return node
+        known, found = _steps(label), node
+        for user in self.repairs.after([node]):
+            other = self.labels.found.get(user)
+            larger = other is not None and other.kind == "contribution" and other.is_exact
+            if larger and other is not None and other.node is label.node and known < _steps(other):
+                found, known = user, _steps(other)
+        return found
+
     def _counterpart(self, node: Node) -> Node | None:
         """Of parts that are added up the one of the function that leaves another part out.
 
@@ -190,12 +230,10 @@ class Blame:
         label = self.labels.found.get(node)
         if label is None or label.kind != "contribution" or label.use is None:
             return None
-        known = {instruction(consumer) for consumer, _ in (label.use, *label.others)}
         every = self.draws[0].contributions.items()
-        parts = [(c, g) for (c, i), g in every if c.inputs[i] is label.node]
-        lost = {self.calls.get(c) for c, _ in parts if instruction(c) not in known}
-        in_lost = ((c, g) for c, g in parts if self.calls.get(c) in lost)
-        given = [g for c, g in in_lost if instruction(c) in known]
+        lost, known = self._lost(label), _steps(label)
+        parts = ((c, g) for (c, i), g in every if c.inputs[i] is label.node)
+        given = [g for c, g in parts if self.calls.get(c) in lost and instruction(c) in known]
         if len(lost) != 1 or not given or lost == {self.calls.get(label.node)}:
             return None
         before, value = ancestors([node]) - {node}, sum(given)
@@ -238,8 +276,8 @@ class Blame:
         steps = sorted(inside, key=self.repairs.position.__getitem__)
         given = (p for n in steps for p in n.inputs if isinstance(p, Node) and p not in inside)
         for old in dict.fromkeys(given):
-            name = self.observation.name_of(old)
-            if name not in call.place.operands:
+            name = self._given_as(old, call)
+            if name is None:
                 continue
             only = frozenset(u for u in self.repairs.users.get(old, ()) if u in inside)
             for new in self._values_like(old, steps[0]):
@@ -248,6 +286,12 @@ class Blame:
                 if outcome is not None and outcome.mended == set(self.repairs.wrong):
                     return self._told(call.place, suspect.node, name, self.observation.name_of(new))
         return None
+
+    def _given_as(self, node: Node, call: Call) -> str | None:
+        """The argument of a call that is a value; None if none is."""
+        names = call.parent.names.get(node, []) if call.parent is not None else []
+        operands = call.place.operands if call.place is not None else ()
+        return next((n for n in (*names, self.observation.name_of(node)) if n in operands), None)
 
     def _values_like(self, old: Node, first: Node) -> Iterator[Node]:
         """What else could have been given: values of the forward pass, and right derivatives."""
@@ -293,6 +337,12 @@ def unreturned(observation: Observation, draw: Draw, names: Iterable[str]) -> Su
                 label = Label("cotangent", param)
                 return Suspect(node, (node,), "missing", label, wrong=tuple(absent))
     return None
+
+
+def _steps(label: Label) -> set[object]:
+    """The steps of the forward pass through which a derivative comes."""
+    uses = (label.use, *label.others) if label.use is not None else ()
+    return {instruction(consumer) for consumer, _ in uses}
 
 
 def _site(call: Call) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from ...node import Node
 from .draws import Draw
 from .matching import Candidate, Candidates, instruction, squeezed
 from .observe import Observation
-from .repair import Change
+from .repair import Change, Outcome
 from .suspect import Label
 
 #: What may be put there, and the change for each draw.
@@ -37,6 +37,25 @@ class Step:
 
     nodes: tuple[Node, ...]
     all: tuple[Node, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Mend:
+    """A repair that works.
+
+    Attributes:
+        step: what is mended.
+        label: what it should have been.
+        outcome: for whom it does.
+        first: the change in the first draw.
+        kind: as in :class:`Suspect`.
+    """
+
+    step: Step
+    label: Label
+    outcome: Outcome
+    first: Change
+    kind: str = "value"
 
 
 def by_instruction(nodes: Iterable[Node]) -> dict[Any, list[Node]]:
@@ -198,3 +217,10 @@ def _fitted(
             return None
         change[node] = np.reshape(new, np.shape(old))[()]
     return change
+
+
+def quality(m: Mend) -> Any:
+    """The better of several repairs of one step."""
+    kinds = ("forward", "local", "contribution", "cotangent")
+    plain = (m.outcome.factor == 1.0, not m.label.transposed)
+    return (len(m.outcome.mended), *plain, kinds.index(m.label.kind))

@@ -59,32 +59,23 @@ class Foretold:
         }
 
     def factors(
-        self, change: Change, name: str, only: frozenset[Node] | None, scale: bool
-    ) -> list[float] | None:
-        """With which factors a change may make a gradient right; None if that is not known."""
-        key = (tuple(change), name, only)
-        if key not in self._needs:
-            self._needs[key] = self._need(change, name, only)
-        needs = self._needs[key]
-        if needs is None or any(v.shape != n for v, n in zip(change.values(), needs[0].shapes)):
-            return None
-        values = [np.ravel(v) for v in change.values()]
-        size = math.sqrt(sum(float(v @ v) for v in values))
-        new = [sum(float(g @ v) for g, v in zip(n.slopes, values, strict=True)) for n in needs]
-        found = []
-        if all(
-            abs(a - n.old - n.gap) <= n.tolerance(size) for a, n in zip(new, needs, strict=True)
-        ):
-            found.append(1.0)
-        if scale and any(new):
-            at = max(range(_PROJECTIONS), key=lambda i: abs(new[i]))
-            factor = (needs[at].gap + needs[at].old) / new[at]
-            near = (
-                abs(factor * a - n.old - n.gap) <= n.tolerance(abs(factor) * size)
-                for a, n in zip(new, needs, strict=True)
-            )
-            if abs(factor) > 1e-6 and all(near):
-                found.append(factor)
+        self, change: Change, names: Iterable[str], only: frozenset[Node] | None, scale: bool
+    ) -> list[list[float] | None]:
+        """With which factors a change may make each gradient right; None where it is not known."""
+        nodes = tuple(change)
+        shapes = [v.shape for v in change.values()]
+        values = [v.ravel() for v in change.values()]
+        size = math.sqrt(sum([float(v @ v) for v in values]))
+        found: list[list[float] | None] = []
+        for name in names:
+            key = (nodes, name, only)
+            if key not in self._needs:
+                self._needs[key] = self._need(change, name, only)
+            needs = self._needs[key]
+            if needs is None or shapes != needs[0].shapes:
+                found.append(None)
+            else:
+                found.append(_fitting(needs, values, size, scale))
         return found
 
     def _need(self, change: Change, name: str, only: frozenset[Node] | None) -> list[Need] | None:
@@ -164,6 +155,21 @@ class Foretold:
         return True
 
 
+def _fitting(needs: list[Need], values: list[Any], size: float, scale: bool) -> list[float]:
+    """1, and another factor, if new values do what is needed with it."""
+    new = [sum([float(g @ v) for g, v in zip(n.slopes, values, strict=True)]) for n in needs]
+    found = []
+    if all(n.is_met(a, size) for n, a in zip(needs, new, strict=True)):
+        found.append(1.0)
+    if scale and any(new):
+        at = max(range(_PROJECTIONS), key=lambda i: abs(new[i]))
+        factor = (needs[at].gap + needs[at].old) / new[at]
+        near = (n.is_met(factor * a, abs(factor) * size) for n, a in zip(needs, new, strict=True))
+        if abs(factor) > 1e-6 and all(near):
+            found.append(factor)
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Need:
     """What a change must do to one component of a gradient.
@@ -182,6 +188,10 @@ class Need:
     gap: float
     size: float
     length: float
+
+    def is_met(self, new: float, size: float) -> bool:
+        """Whether new values of this length, which give this, make the component right."""
+        return abs(new - self.old - self.gap) <= _CLOSE * (self.length * size + self.size)
 
     def tolerance(self, size: float, more: float = 0.0) -> float:
         """What rounding explains, for new values of this length."""

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from ...node import Node
-from .changes import Possible, Step, by_instruction
+from .changes import Mend, Possible, Step, by_instruction, quality
 from .draws import Draw
 from .matching import Candidates, Labels, instruction
 from .observe import Observation, ancestors, where
-from .repair import Change, Outcome, Repairs, ratio_of, scaled
+from .repair import Change, Repairs, ratio_of, scaled
 from .suspect import Label, Suspect
 
 #: Executions of a step up to which each may be mended in a way of its own.
@@ -29,25 +28,6 @@ _FEW = 8
 _PRODUCTS = (np.multiply, np.matmul, np.dot, np.divide, np.einsum)
 _COMPARISONS = {np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal}
 _DERIVATIVES = ("cotangent", "contribution")
-
-
-@dataclass(frozen=True, eq=False)
-class Mend:
-    """A repair that works.
-
-    Attributes:
-        step: what is mended.
-        label: what it should have been.
-        outcome: for whom it does.
-        first: the change in the first draw.
-        kind: as in :class:`Suspect`.
-    """
-
-    step: Step
-    label: Label
-    outcome: Outcome
-    first: Change
-    kind: str = "value"
 
 
 def locate(
@@ -129,7 +109,20 @@ class _Search:
         if partly is not None and partly.outcome.mended == self.wrong:
             return self._told(partly)
         whole = [m for m in spare if m.outcome.mended == self.wrong]
+        whole = whole or [m for m in self._taken_as_they_are() if m.outcome.mended == self.wrong]
         return self._told(whole[0]) if whole else self._partial(spare + found, missing)
+
+    def _taken_as_they_are(self) -> Iterator[Mend]:
+        """Values of the forward pass that are taken for a derivative, which is another one."""
+        taken = {p for n in self.doubtful for p in n.inputs if p in self.observation.forward}
+        for node in (n for n in self.observation.nodes if n in taken):
+            step = Step((node,), (node,))
+            for label, changes in self.possible.single(node):
+                if label.kind in _DERIVATIVES and not label.transposed:
+                    outcome = self.repairs.attempt(changes)
+                    if outcome is not None:
+                        first = scaled(changes[0], outcome.factor)
+                        yield Mend(step, label, outcome, first, "missing")
 
     def _is_slope(self, node: Node) -> bool:
         """Whether a value is an elementwise derivative of the forward pass."""
@@ -264,6 +257,8 @@ class _Search:
             for node in self.doubtful:
                 if node in self.shared or (strict and node in self.labels.found):
                     continue
+                if not np.any(self.draws[0].values[node]):
+                    continue  # np.zeros_like, to be filled
                 if not strict or not any(
                     p in self.doubtful for p in node.inputs if p not in self.shared
                 ):
@@ -374,7 +369,7 @@ class _Search:
             if len(step.nodes) <= _FEW:
                 others.append(self._one_by_one(step))
             for other in others:
-                if other is not None and (best is None or _quality(other) > _quality(best)):
+                if other is not None and (best is None or quality(other) > quality(best)):
                     best = other
         if best is not None:
             yield best
@@ -385,7 +380,7 @@ class _Search:
             outcome = self.repairs.attempt(change)
             if outcome is not None:
                 mend = Mend(step, label, outcome, scaled(change[0], outcome.factor))
-                if best is None or _quality(mend) > _quality(best):
+                if best is None or quality(mend) > quality(best):
                     best = mend
         return best
 
@@ -403,9 +398,9 @@ class _Search:
                 trial = [scaled(c, outcome.factor) for c in trial]
                 part = Step(tuple(trial[0]), step.all)
                 mend = Mend(part, label, outcome, trial[0])
-                if chosen is None or _quality(mend) > _quality(chosen[0]):
+                if chosen is None or quality(mend) > quality(chosen[0]):
                     chosen = mend, trial
-            if chosen is not None and (best is None or _quality(chosen[0]) > _quality(best)):
+            if chosen is not None and (best is None or quality(chosen[0]) > quality(best)):
                 best, made = chosen
         return best
 
@@ -483,10 +478,3 @@ def has_sign(node: Node) -> bool:
     """Whether a step may bring a sign in: there is a minus in its text."""
     place = where(node)
     return place is not None and "-" in place.expression
-
-
-def _quality(m: Mend) -> Any:
-    """The better of several repairs of one step."""
-    kinds = ("forward", "local", "contribution", "cotangent")
-    plain = (m.outcome.factor == 1.0, not m.label.transposed)
-    return (len(m.outcome.mended), *plain, kinds.index(m.label.kind))

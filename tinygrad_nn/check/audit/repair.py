@@ -162,8 +162,8 @@ class Repairs:
     ) -> Iterator[float]:
         """The factors with which a change is worth trying: 1, or what is fitted."""
         scale = scale and all(np.size(v) > 1 and v.dtype != bool for v in change.values())
-        foretold = {n: self.foretold.factors(change, n, only, scale) for n in sorted(touched)}
-        known = [f for f in foretold.values() if f is not None]
+        foretold = self.foretold.factors(change, sorted(touched), only, scale)
+        known = [f for f in foretold if f is not None]
         if len(known) < len(foretold) or any(1.0 in f for f in known):
             yield 1.0
         if not scale:
