@@ -36,8 +36,9 @@ def audit(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Audit:
 
     Args:
         f: computes a loss and its gradients by hand, and returns ``(loss, grads)``, the gradients
-            in a dict named like the parameters. Either a function whose first argument is the dict
-            of parameters, or a bound method of an object with such a dict as ``params``.
+            in a dict named like the parameters. Either a function with the dict of parameters
+            among its arguments (where several may be it, the one with the names of the gradients),
+            or a bound method of an object with such a dict as ``params``.
         args: its arguments.
         kwargs: its keyword arguments.
 

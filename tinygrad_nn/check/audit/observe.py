@@ -5,8 +5,10 @@ Imports: adjoint, constructors, shadow; provenance, node, tensor, errors; check/
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import io
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MethodType
@@ -111,15 +113,17 @@ def observe(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     values: Mapping[str, Any] | None = None,
+    at: int | str | None = None,
 ) -> Observation:
     """Run ``f`` once with tensors in the place of arrays, and record it.
 
     Args:
-        f: computes a loss and its gradients by hand: a function whose first argument is the dict of
-            parameters, or a bound method of an object with such a dict as ``params``.
+        f: computes a loss and its gradients by hand: a function with the dict of parameters among
+            its arguments, or a bound method of an object with such a dict as ``params``.
         args: its arguments; they, and the object, are copied, and stay as they are.
         kwargs: its keyword arguments.
         values: other values for parameters, by name.
+        at: which argument holds the parameters, if that is known (:func:`parameters_at`).
 
     Raises:
         DtypeError: no parameters are found, or they are not floating-point.
@@ -127,7 +131,7 @@ def observe(
         GradientError: the loss has lost its history.
     """
     shadow = Shadow(values)
-    run, given, named = _bind(f, args, kwargs, shadow)
+    run, given, named = _bind(f, args, kwargs, shadow, at)
     lost: list[Conversion] = []
 
     def asked(node: Node, how: str) -> None:
@@ -199,28 +203,87 @@ def owner_of(f: Any) -> Any:
 
 
 def _bind(
-    f: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shadow: Shadow
+    f: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    shadow: Shadow,
+    at: int | str | None = None,
 ) -> tuple[Callable[..., Any], list[Any], dict[str, Any]]:
     """What to call, with tensors."""
     f, args, kwargs = unwrapped(f, args, kwargs)
     owner = owner_of(f)
     names = argument_names(f, len(args))
-    given: list[Any] = []
+    at = parameters_at(f, args, kwargs) if at is None else at
+    given: dict[int | str, Any] = dict(enumerate(args)) | dict(kwargs)
+    called: dict[int | str, str] = dict(enumerate(names)) | {name: name for name in kwargs}
+    params = None
     if owner is not None:
         shadow.parameters(owner.params, "params")
-    elif args and isinstance(args[0], (dict, list, tuple, np.ndarray, Tensor, float)):
-        given.append(shadow.parameters(args[0], names[0]))
+    elif at is not None:
+        params = shadow.parameters(given[at], called[at])
     else:
+        first = f"a {type(args[0]).__name__}" if args else "no argument"
         raise DtypeError(
-            "audit(f, params, ...) needs the dict of parameters as the first argument, or a bound\n"
-            "  method of an object that has one as its attribute params; got "
-            + (f"a {type(args[0]).__name__}" if args else "no argument")
+            "audit(f, params, ...) needs a dict of parameters among the arguments, or a bound\n"
+            f"  method of an object that has one as its attribute params; got {first}"
         )
-    rest = zip(args[len(given) :], names[len(given) :], strict=True)
-    given += [shadow.of(x, name) for x, name in rest]
-    named = {name: shadow.of(x, name) for name, x in kwargs.items()}
+    made = {i: params if i == at else shadow.of(x, called[i]) for i, x in given.items()}
     run = shadow.of(f, "f") if owner is not None else shadow.function(f)
-    return run, given, named
+    return run, [made[i] for i in range(len(args))], {name: made[name] for name in kwargs}
+
+
+def parameters_at(f: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int | str | None:
+    """Which argument holds the parameters: its number, or its keyword; None if none does.
+
+    It is the first, or a dict of arrays. Where both may be, the names of the gradients tell, which
+    a run on plain arrays returns.
+    """
+    f, args, kwargs = unwrapped(f, args, kwargs)
+    if owner_of(f) is not None:
+        return None
+    given: dict[int | str, Any] = dict(enumerate(args)) | dict(kwargs)
+    kinds = (dict, list, tuple, np.ndarray, Tensor, float)
+    possible = [i for i, x in given.items() if isinstance(x, dict) and _holds_arrays(x)]
+    if args and isinstance(args[0], kinds) and 0 not in possible:
+        possible.append(0)
+    if len(possible) < 2:
+        return possible[0] if possible else None
+    keys = _returned_names(f, args, kwargs)
+    scores = {i: len(keys & _gradient_names(given[i])) for i in possible}
+    return max(possible, key=lambda i: (scores[i], i == 0))
+
+
+def _holds_arrays(x: Mapping[Any, Any]) -> bool:
+    """Whether a dict holds a floating-point array, also in lists and dicts."""
+    stack = list(x.values())
+    while stack:
+        value = stack.pop()
+        if isinstance(value, (np.ndarray, Tensor)) and value.dtype.kind == "f":
+            return True
+        if isinstance(value, Mapping):
+            stack.extend(value.values())
+        elif isinstance(value, (list, tuple)):
+            stack.extend(value)
+    return False
+
+
+def _gradient_names(x: Any) -> set[Any]:
+    """What gradients of the entries of a dict may be called."""
+    names = [n for n in x if isinstance(n, str)] if isinstance(x, dict) else []
+    return {a.format(n) for n in names for a in ("{}", *_ALIASES)}
+
+
+def _returned_names(f: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> set[Any]:
+    """The keys of the gradients that a function returns; none if it cannot be run like that."""
+    shadow = Shadow(plain=True)
+    try:
+        given = [shadow.of(x, "") for x in args]
+        named = {name: shadow.of(x, name) for name, x in kwargs.items()}
+        with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+            grads = _result(shadow.function(f)(*given, **named), f)[1]
+    except Exception:  # whatever the user's code raises: the audit's own run will tell
+        return set()
+    return set(grads) if isinstance(grads, Mapping) else set()
 
 
 def argument_names(f: Any, count: int) -> list[str]:
@@ -240,10 +303,11 @@ def plain_run(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     values: Mapping[str, Any] | None = None,
+    at: int | str | None = None,
 ) -> tuple[float, dict[str, Any]]:
     """Run ``f`` on plain arrays, in float64: the loss and the gradients by name."""
     shadow = Shadow(values, plain=True)
-    run, given, named = _bind(f, args, kwargs, shadow)
+    run, given, named = _bind(f, args, kwargs, shadow, at)
     loss, grads = _result(run(*given, **named), f)
     return float(np.reshape(_value(loss), ())), _named(shadow, grads)
 

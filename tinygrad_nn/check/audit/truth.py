@@ -6,6 +6,7 @@ Imports: observe, draws; check/judge, numeric, report.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from ..numeric import Point, directions
 from ..program import Array, unravel
 from ..report import relative_error
 from .draws import Draw, draw, moved
-from .observe import Observation, ancestors, observe, plain_run, where
+from .observe import Observation, ancestors, observe, parameters_at, plain_run, where
 from .result import UNJUDGED, AuditRow
 
 #: Relative to the largest entry: what rounding explains, by precision.
@@ -46,16 +47,21 @@ class Run:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
 
+    @functools.cached_property
+    def at(self) -> int | str | None:
+        """Which argument holds the parameters."""
+        return parameters_at(self.function, self.args, self.kwargs)
+
     def observe(self, values: Mapping[str, Any] | None = None) -> Observation:
         """Recorded; with other parameters, if they are given."""
         if values is None:
-            return observe(self.function, self.args, self.kwargs)
+            return observe(self.function, self.args, self.kwargs, at=self.at)
         with quiet():
-            return observe(self.function, self.args, self.kwargs, values)
+            return observe(self.function, self.args, self.kwargs, values, self.at)
 
     def loss(self, values: Mapping[str, Any]) -> float:
         """On plain arrays."""
-        return plain_run(self.function, self.args, self.kwargs, values)[0]
+        return plain_run(self.function, self.args, self.kwargs, values, self.at)[0]
 
 
 @contextlib.contextmanager
