@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import weakref
 from collections import namedtuple
@@ -231,6 +232,8 @@ def test_keywords_and_defaults_take_their_places() -> None:
     np.testing.assert_array_equal(f(x), [3, 3])
     np.testing.assert_array_equal(f(x, mode="b"), [2, 2])
     np.testing.assert_array_equal(f(scale=3.0, x=x), [4, 4])
+    np.testing.assert_array_equal(f(x, 3.0), [4, 4])
+    np.testing.assert_array_equal(f(x), [3, 3])  # fewer arguments than in the call before
     with pytest.raises(TypeError, match="unexpected"):
         f(x, other=1)
     with pytest.raises(TypeError):
@@ -262,6 +265,8 @@ def test_untracked_tensors_are_arrays() -> None:
             "numpy, numba, not 'cuda'",
         ),
         (lambda: tg.compile(3), None, DataError, "compile takes a function, not int"),
+        (lambda: tg.compile(np.sum, donate_argnums=1.0), None, DataError, "place of an argument"),
+        (lambda: tg.compile(np.sum, donate_argnums="x"), None, DataError, "not 'x'"),
         (lambda: tg.compile(lambda x: x * 2, donate_argnums=1), (np.ones(2),), DataError, "1 arg"),
         (
             lambda: tg.compile(lambda x: x if x.sum() > 0 else -x),
@@ -290,8 +295,23 @@ def test_a_method_with_state_is_refused() -> None:
         def forward(self: Any, x: Any) -> Any:
             return x * self.scale
 
+        def backward(self, x: Any) -> Any:
+            return x
+
     with pytest.raises(TraceError, match="forward is a method"):
         Net().forward(np.ones(2))
+    with pytest.raises(TraceError, match="backward is a method"):
+        tg.compile(Net().backward)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_compiled_function_can_be_copied(copied: Any) -> None:
+    f = tg.compile(lambda x: x + 1, donate_argnums=np.int64(0))
+    x = np.ones(2)
+    assert f(x) is x
+    again = copied(f)
+    assert again(x) is x
+    np.testing.assert_array_equal(x, [3, 3])
 
 
 def test_the_source_is_there_after_the_first_call() -> None:

@@ -12,10 +12,12 @@ import functools
 import importlib
 import inspect
 import itertools
+import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -79,8 +81,27 @@ def compile(f: Function | None = None, backend: str = "numpy", donate_argnums: A
         raise DataError(f"the backends are {', '.join(BACKENDS)}, not {backend!r}")
     if not callable(f):
         raise DataError(f"compile takes a function, not {type(f).__name__}: tg.compile(f)(x)")
-    donated = (donate_argnums,) if isinstance(donate_argnums, int) else tuple(donate_argnums)
-    return Compiled(f, backend, donated)
+    if isinstance(f, MethodType) and not isinstance(f.__self__, type):
+        raise _method(f)
+    return Compiled(f, backend, _places(donate_argnums))
+
+
+def _places(donate_argnums: Any) -> tuple[int, ...]:
+    places = donate_argnums if isinstance(donate_argnums, (tuple, list)) else (donate_argnums,)
+    try:
+        return tuple(map(operator.index, places))
+    except TypeError:
+        raise DataError(
+            f"donate_argnums is the place of an argument, or a tuple of places: 0 or (0, 2), "
+            f"not {donate_argnums!r}"
+        ) from None
+
+
+def _method(f: Any) -> TraceError:
+    return TraceError(
+        f"{getattr(f, '__name__', 'a method')} is a method, and what its object holds "
+        "would be compiled in\n  compile a function of the arrays instead"
+    )
 
 
 class Compiled:
@@ -115,10 +136,11 @@ class Compiled:
         """Refuse to be a method: the object's state would be compiled in."""
         if instance is None:
             return self
-        raise TraceError(
-            f"{getattr(self._f, '__name__', 'a method')} is a method, and what its object holds "
-            "would be compiled in\n  compile a function of the arrays instead"
-        )
+        raise _method(self._f)
+
+    def __reduce__(self) -> Any:
+        """Copied and pickled as the function; a copy makes programs of its own."""
+        return Compiled, (self._f, self._backend, self._donated)
 
     def __repr__(self) -> str:
         name = getattr(self._f, "__name__", repr(self._f))

@@ -79,13 +79,13 @@ class ArrayMethods:
         """np.transpose, with the axes as one tuple or as several ints."""
         return np.transpose(self, None if axes in ((), (None,)) else _one_tuple(axes))
 
-    def flatten(self) -> Any:
+    def flatten(self, order: Any = "C") -> Any:
         """A copy in one dimension."""
-        return np.ravel(self).copy()
+        return np.ravel(self, order=order).copy()
 
-    def ravel(self) -> Any:
+    def ravel(self, order: Any = "C") -> Any:
         """np.ravel."""
-        return np.ravel(self)
+        return np.ravel(self, order=order)
 
     def swapaxes(self, axis1: int, axis2: int) -> Any:
         """np.swapaxes."""

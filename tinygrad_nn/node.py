@@ -186,9 +186,10 @@ class Tape:
             and how many operations there were when its own rules began to run; None as the node
             where such a walk ends.
         labels: nodes that were found to hold labels, each with the number of classes.
+        refused: the first question for a value that was refused, whoever caught the error.
     """
 
-    __slots__ = ("asked", "backward", "inputs", "labels", "nodes")
+    __slots__ = ("asked", "backward", "inputs", "labels", "nodes", "refused")
 
     def __init__(
         self, inputs: Iterable[Node] = (), asked: Callable[[Node, str], None] | None = None
@@ -198,6 +199,7 @@ class Tape:
         self.inputs = frozenset(inputs)
         self.backward: list[tuple[Node | None, Any, int]] = []
         self.labels: dict[Node, int] = {}
+        self.refused: Exception | None = None
 
     def passed(self, node: Node | None, gradient: Any = None) -> None:
         """Note that the backward walk comes to ``node`` with its gradient, a tensor; or ends."""
@@ -305,6 +307,13 @@ class transforming(_Scope):  # noqa: N801 (reads as what it is)
         self._tokens.append(MODE.set(inside))
 
 
+def would_freeze(node: Node | None) -> bool:
+    """Whether a program that is kept is being traced, and may have another value here next time."""
+    tape = MODE.get().tape
+    kept = tape is not None and tape.asked is None
+    return kept and node is not None and (node.function is not None or node in tape.inputs)  # type: ignore[union-attr]
+
+
 def refuse_to_freeze(node: Node | None, purpose: str) -> None:
     """Raise if a trace is under way and ``node``'s value may be another in the next run.
 
@@ -319,14 +328,18 @@ def refuse_to_freeze(node: Node | None, purpose: str) -> None:
         tape.asked(node, purpose)
         return
     if node.function is None and isinstance(node.value, (WeakInt, np.integer)):
-        raise StaticNumberError(node)
+        error: Exception = StaticNumberError(node)
+        tape.refused = tape.refused or error
+        raise error
     wanted = f"`{describe(node).strip('`')}`" if node.function is not None else "an argument"
-    raise TraceError(
+    error = TraceError(
         f"{purpose} needs the value of {wanted} while a program is traced\n"
         "  the next run may have another value, and the trace would keep this one: use np.where\n"
         "  for a choice, return what you want to look at, and convert outside the function\n"
         f"{underline_frame(user_frame(2))}"
     )
+    tape.refused = tape.refused or error
+    raise error
 
 
 def derivatives_recorded() -> bool:

@@ -29,10 +29,12 @@ from .node import (
     refuse_to_freeze,
     underline_frame,
     user_frame,
+    would_freeze,
 )
 from .operators import Operators
 from .rules.elementwise import stop_gradient
 from .rules.registry import RULES, Function, plain
+from .weak import WEAK, WeakInt
 
 #: How each of NumPy's functions (and each operation of ours) is recorded; filled by protocol.py.
 HANDLERS: dict[Function, Callable[..., Any]] = {}
@@ -69,6 +71,7 @@ class Tensor(InPlace, Operators, ArrayMethods):
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
         if isinstance(data, Tensor):
+            refuse_to_freeze(data._node, "Tensor(t)")
             _refuse_to_detach(data, "Tensor(t)")
             data = data._current()
         value = _own(data)
@@ -193,7 +196,14 @@ class Tensor(InPlace, Operators, ArrayMethods):
         return f"Tensor({text}{', requires_grad=True' if self.requires_grad else ''}{name})"
 
     def __format__(self, spec: str) -> str:
-        return format(_single(self, f"the format {spec!r}").item(), spec) if spec else repr(self)
+        if spec:
+            return format(_single(self, f"the format {spec!r}").item(), spec)
+        return str(self)
+
+    def __str__(self) -> str:
+        if self._node is not None and type(self._node.value) is WeakInt:  # as in f"W{n}"
+            return str(int(_single(self, "str()")))
+        return repr(self)
 
     def __len__(self) -> int:
         return len(self._value)
@@ -221,10 +231,15 @@ class Tensor(InPlace, Operators, ArrayMethods):
         refuse_to_freeze(self._node, "`in`")
         return bool(np.any(self._current() == getattr(item, "_value", item)))
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        if self._node is not None and isinstance(self._node.value, WEAK):
+            refuse_to_freeze(self._node, "a look into a dict or set")
+        return object.__hash__(self)
 
     def __copy__(self) -> Any:
-        if self.requires_grad and not self._is_parameter():
+        if self._node is not None and isinstance(self._node.value, WEAK):
+            return self  # as a Python number
+        if would_freeze(self._node) or (self.requires_grad and not self._is_parameter()):
             return self.copy()  # the gradient flows through it
         return _rebuild(*self.__reduce__()[1])
 
@@ -232,6 +247,7 @@ class Tensor(InPlace, Operators, ArrayMethods):
         return self.__copy__()
 
     def __reduce__(self) -> Any:
+        refuse_to_freeze(self._node, "pickling")
         return _rebuild, (type(self), np.array(self._current()), self.requires_grad, self.name)
 
     # --- NumPy's protocols --------------------------------------------------------------------

@@ -196,6 +196,14 @@ def test_each_kind_of_planted_fault_is_found(kind: str) -> None:
     assert str(raised.value).startswith(message)
 
 
+@pytest.mark.parametrize("nested", [tg.grad, tg.jacobian, tg.hessian])
+def test_derivatives_of_derivatives_pass(nested: Any) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(tg.grad(lambda z: np.sum(nested(lambda w: np.sum(w**3))(z)))(x))
+
+    tg.trace(f, np.arange(4.0)).check().gradient().check()
+
+
 def test_a_traced_fault_underlines_the_users_expression() -> None:
     def f(x: Any) -> Any:
         h = np.exp(x)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 import random
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tg
-from tinygrad_nn.errors import TraceError
+from tinygrad_nn.errors import InPlaceError, ShapeError, TraceError
 from tinygrad_nn.graph.frozen import trace_for_good
 
 X = np.arange(6.0).reshape(2, 3) + 0.5
@@ -18,6 +20,13 @@ X = np.arange(6.0).reshape(2, 3) + 0.5
 
 def branch(x: Any) -> Any:
     return x if x.sum() > 0 else -x
+
+
+def caught(x: Any) -> Any:
+    try:
+        return x * float(x.sum())
+    except TraceError:
+        return x
 
 
 @pytest.mark.parametrize(
@@ -43,6 +52,11 @@ def branch(x: Any) -> Any:
         lambda x: x * np.median(x.detach().data),
         lambda x: x * max(x[0].detach()),
         lambda x: f"{x.sum():.3f}" and x,
+        lambda x: x * tg.Tensor(x),
+        lambda x: x * pickle.loads(pickle.dumps(x)),
+        lambda x: np.delete(x, np.argmax(x)),
+        lambda x: np.bincount(x[0].astype(int)),
+        caught,
     ],
 )
 def test_a_value_that_python_asks_for_is_refused(f: Any) -> None:
@@ -174,3 +188,56 @@ def test_a_detached_value_is_followed_but_not_differentiated() -> None:
     value, gradient = tg.trace(f, X).gradient().run(2 * X)
     np.testing.assert_array_equal(value, np.sum(4 * X * X))
     np.testing.assert_array_equal(gradient, 2 * X)
+
+
+def add_in_place(x: Any) -> Any:
+    total = np.zeros(X.shape)
+    total += x
+    return total
+
+
+def add_to_a_row(x: Any) -> Any:
+    total = np.zeros(X.shape)
+    total[0] += x[0]
+    return total
+
+
+def out(x: Any) -> Any:
+    total = np.zeros(X.shape)
+    np.exp(x, out=total)
+    return total
+
+
+@pytest.mark.parametrize("f", [add_in_place, add_to_a_row, out])
+def test_a_plain_array_would_keep_what_is_written_into_it(f: Any) -> None:
+    with pytest.raises(InPlaceError, match="is traced, and out= is a plain array"):
+        tg.trace(f, X)
+    constant = tg.trace(lambda x: x * f(np.ones(X.shape)), X)  # nothing here is traced
+    assert np.array_equal(constant.run(2 * X), 2 * X * f(np.ones(X.shape)))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_of_an_argument_is_part_of_the_program(copied: Any) -> None:
+    graph = tg.trace(lambda x, n: np.sum(copied(x) ** 2) * copied(n), X, 3.0)
+    assert graph.run(2 * X, 5.0) == pytest.approx(20 * np.sum(X * X), rel=1e-15)
+    assert np.allclose(graph.gradient().run(X, 3.0)[1], 6 * X, rtol=1e-15)
+
+
+def test_a_number_that_chooses_from_a_dict_is_compiled_in() -> None:
+    @tg.compile
+    def f(params: Any, n: int) -> Any:
+        return np.sum(params[f"W{n}"]) * {1: 10.0, 2: 100.0}[n] + (n in {2, 3})
+
+    params = {"W1": X, "W2": 2 * X}
+    for n, expected in ((1, 10 * X.sum()), (2, 200 * X.sum() + 1), (1, 10 * X.sum())):
+        assert f(params, n) == pytest.approx(expected, rel=1e-15)
+    with pytest.raises(TraceError, match="a look into a dict or set needs the value"):
+        tg.trace(lambda x, rate: x * (2 if rate in {0.1} else 1), X, 0.1)
+
+
+def test_another_count_of_picked_entries_is_refused() -> None:
+    graph = tg.trace(lambda x, mask: np.mean(x[mask]), X, X > 1)
+    assert graph.run(2 * X, X < 5) == pytest.approx(2 * X[X < 5].mean(), rel=1e-15)
+    with pytest.raises(ShapeError, match="depends on values") as error:
+        graph.run(X, X > 3)
+    assert "np.mean(x[mask])" in str(error.value)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..node import refuse_to_freeze
 from ..rules.indexing import getitem
 from .table import TABLE, along, arrayed, composes, refuse
 
@@ -120,9 +121,16 @@ if hasattr(np, "unstack"):  # NumPy 2.1
         return tuple(x[along(axis, i)] for i in range(x.shape[axis]))
 
 
+def _places(obj: Any, name: str) -> Any:
+    """The places that an argument names, on which the result's shape or order depends."""
+    refuse_to_freeze(getattr(obj, "_node", None), name)
+    return getattr(obj, "_value", obj)
+
+
 @composes(np.delete)
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     """Without some entries of an axis: a pick of the others."""
+    obj = _places(obj, "np.delete")
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis_index(axis, arr.ndim)
@@ -132,6 +140,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
 @composes(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """With more entries on an axis: all of them side by side, and a pick."""
+    obj = _places(obj, "np.insert")
     arr, values = arrayed(arr), arrayed(values)
     if axis is None:
         arr, axis = np.ravel(arr), 0

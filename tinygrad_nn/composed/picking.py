@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import NoRuleError
+from ..node import refuse_to_freeze
 from ..rules.indexing import getitem, scatter_add
 from .table import along, arrayed, composes, refuse
 
@@ -125,6 +126,8 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     if x.dtype == np.bool_:
         x = x.astype(np.intp)  # else they would be a mask
     shape = np.bincount(getattr(x, "_value", x), minlength=minlength).shape
+    if shape[0] > minlength:
+        refuse_to_freeze(getattr(x, "_node", None), "np.bincount without a minlength")
     if weights is None:
         return scatter_add(np.ones(x.shape, np.intp), shape, x)
     weights = arrayed(weights)

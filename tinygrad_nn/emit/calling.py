@@ -156,7 +156,8 @@ class _Caller:
             *self.late_writes(),
             f"    return {self.put_together(self.graph.structure)}",
         ]
-        given = ", ".join(f"a{i}" for i in range(len(arguments)))
+        # Fewer arguments, where the function has defaults, are another kind of call.
+        given = ", ".join(f"a{i}=another" for i in range(len(arguments)))
         default = ", *rest" if given else "*rest"
         head = f"def call({given}{default}):"
         return "\n".join([head, "    if rest:", "        return another", *body])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -33,6 +34,21 @@ class Backward:
             made = gradient._node if isinstance(gradient, Tensor) else None
             if made is not None and made in on_tape:
                 self.gradient_of.setdefault(made, []).append(_source(forward))
+
+    def origin_in(self, nodes: Iterable[Node], graph: Container[Node]) -> dict[Node, Node]:
+        """The origins of some nodes, as far as they are part of a graph.
+
+        In a derivative's derivative the node whose rule was run may itself belong to a derivative
+        that nobody needs; then what that one is the derivative of stands for it.
+        """
+        found = {}
+        for node in nodes:
+            of = self.origin.get(node)
+            while of is not None and of not in graph:
+                of = self.origin.get(of)
+            if of is not None:
+                found[node] = of
+        return found
 
 
 def _source(node: Node) -> Node:

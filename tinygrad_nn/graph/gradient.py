@@ -59,7 +59,7 @@ def gradient(graph: Graph, wrt: Any = 0, simple: bool = False) -> Graph:
         arguments=graph.arguments,
         parameters=graph.parameters,
         labels=graph.labels,
-        origin={**graph.origin, **backward.origin},
+        origin={**graph.origin, **backward.origin_in(nodes, {*graph.inputs, *captured, *nodes})},
     )
 
 

@@ -87,7 +87,8 @@ class Graph:
         Raises:
             DataError: arguments of another structure than the function was traced with, or another
                 value for one that is a constant of the program.
-            ShapeError: an array of another shape than the graph was traced with.
+            ShapeError: an array of another shape than the graph was traced with, also one that
+                the program computes, as by a mask with more entries.
         """
         values = self._inputs_of(args)
         env: dict[Node, Any] = {node: plain(node.value) for node in self.captured}
@@ -100,7 +101,13 @@ class Graph:
             tracked = isinstance(value, Tensor) and value._node is not None
             env[node] = value if tracked else _as_traced(getattr(value, "_value", value), node)
         for node in self.nodes:
-            env[node] = compute(node, env)
+            env[node] = value = compute(node, env)
+            if getattr(value, "shape", ()) != node.value.shape:
+                raise ShapeError(
+                    f"{self.names[node]} has shape {value.shape} now, and had "
+                    f"{node.value.shape} when {self.name} was traced\n"
+                    f"  its shape depends on values, and the program on its shape\n{where(node)}"
+                )
         if not self.updates:
             return tree.map_leaves(lambda i: env[self.outputs[i]], self.structure)
         # What is written or returned may be an array that is about to change, or a view of one.

@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import TraceError
 from ..node import ORDER, Node, function_name, leaf, stand_in
 from ..rules.registry import CONSTANTS, RULES
-from ..weak import WEAK, WeakBool, WeakFloat, WeakInt, kind_name
+from ..weak import WEAK, WeakBool, WeakFloat, WeakInt, kind_name, plain, weak
 from .graph import Graph
 
 _SCALARS = (np.generic, float, int)
@@ -36,7 +36,8 @@ def text(graph: Graph) -> str:
     inputs = ", ".join(f"{names[n]}: {type_of(n.value)}" for n in graph.inputs)
     lines = [f"def {graph.name}({inputs}):"]
     for node in graph.captured:
-        lines.append(f"    {names[node]}: {type_of(node.value)} = constant({_literal(node.value)})")
+        value = _literal(plain(node.value))
+        lines.append(f"    {names[node]}: {type_of(node.value)} = constant({value})")
     for node in graph.nodes:
         lines.append(f"    {names[node]}: {type_of(node.value)} = {call_of(node, names)}")
     for node, new in graph.updates:
@@ -207,11 +208,12 @@ class _Reader:
         raise self.error(line, "a line is `name: dtype[shape] = function(arguments)`")
 
     def constant(self, call: ast.Call, declared: Any) -> Any:
-        """The value of a captured array, of the type that is declared for it."""
+        """The value of a captured array or number, of the type that is declared for it."""
         value = self.literal(call.args[0]) if len(call.args) == 1 and not call.keywords else None
-        if not isinstance(value, (np.ndarray, np.generic)):
-            raise self.error(call, "a constant is an array")
-        if (value.shape, value.dtype) != (declared.shape, declared.dtype):
+        value = weak(value)
+        if not isinstance(value, (np.ndarray, np.generic, *WEAK)):
+            raise self.error(call, "a constant is an array or a number")
+        if type_of(value) != type_of(declared):
             raise self.error(
                 call, f"declared {type_of(declared)}, and the constant is {type_of(value)}"
             )

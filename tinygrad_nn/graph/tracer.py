@@ -87,6 +87,8 @@ def _trace(f: Callable[..., Any], args: tuple[Any, ...], constants: set[int]) ->
     with tracing(inputs) as tape:
         try:
             out = f(*arguments)
+            if tape.refused is not None:  # and the function has caught the error
+                raise tape.refused
         except StaticNumberError as error:
             constants.add(slots.index(inputs.index(error.node)))
             return None
@@ -108,7 +110,7 @@ def _trace(f: Callable[..., Any], args: tuple[Any, ...], constants: set[int]) ->
         parameters=tuple(parameters),
         labels={node: tape.labels[node] for node in inputs if node in tape.labels},
         updates=updates,
-        origin=backward.origin,
+        origin=backward.origin_in(nodes, {*inputs, *captured, *nodes}),
         function=f,
     )
 

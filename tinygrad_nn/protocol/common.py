@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, InPlaceError, TinygradError
-from ..node import underline_frame, user_frame
+from ..node import underline_frame, user_frame, would_freeze
 from ..tensor import HANDLERS, Tensor
 from ..weak import plain
 
@@ -40,11 +40,17 @@ def deliver(result: Any, out: Any, name: str) -> Any:
     if isinstance(out, Tensor):
         out[...] = result
         return out
-    if isinstance(out, np.ndarray) and not result.requires_grad:
+    if result.requires_grad:
+        why = "carries a gradient, and out= is a plain array that cannot"
+    elif would_freeze(result._node):
+        why = "is traced, and out= is a plain array, which would keep this run's value"
+    elif isinstance(out, np.ndarray):
         out[...] = plain_value(result)
         return out
+    else:
+        why = f"cannot be written into {type(out).__name__}"
     raise InPlaceError(
-        f"np.{name}: the result carries a gradient, and out= is a plain array that cannot\n"
+        f"np.{name}: the result {why}\n"
         "  write X = X + t instead of X += t, or make the array a tg.Tensor\n"
         f"{underline_frame(user_frame(2))}"
     )
