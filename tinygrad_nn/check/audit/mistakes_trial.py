@@ -3,7 +3,7 @@
 A mistake is a single change of the text, so its repair is one too: the same operation of the user's
 program is changed in all its executions, what depends on it is computed again, and the gradients
 are compared with autodiff's, in every draw. Nothing of the user's code is run again for it.
-Imports: draws, observe, replay; graph (how a node is
+Imports: draws, observe, replay, rounding; graph (how a node is
 computed), node, rules, weak.
 """
 
@@ -24,6 +24,7 @@ from ...weak import plain
 from .draws import Draw
 from .observe import Observation, ancestors, where
 from .replay import replay
+from .rounding import least
 
 #: Relative to the largest entry: the difference that rounding explains, by precision of the run.
 ROUNDING = {np.dtype(np.float32): 2e-5, np.dtype(np.float16): 0.02}
@@ -122,6 +123,7 @@ class Trial:
     _paths: dict[Any, list[Node]] = field(default_factory=dict)
     _above_home: dict[Node, set[Node]] = field(default_factory=dict)
     _below: dict[tuple[Node, ...], list[Node]] = field(default_factory=dict)
+    _least: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         seen = self.observation
@@ -250,7 +252,10 @@ class Trial:
 
     def agrees(self, name: str, gradient: Any, draw: int) -> bool:
         """Whether a gradient is autodiff's, but for rounding."""
-        return same(gradient, self.truth(name, draw), self.rounding(name))
+        if (name, draw) not in self._least:
+            self._least[name, draw] = least(self.observation, self.points[draw], name)
+        floor = self._least[name, draw]
+        return same(gradient, self.truth(name, draw), self.rounding(name), floor)
 
     def accepts(self, edit: Edit) -> bool:
         """Whether the change makes every wrong gradient right, and leaves the right ones right."""
@@ -389,15 +394,16 @@ def perform(node: Node, args: list[Any], function: Any = None, keywords: Any = N
     return function(args, **given) if packed else function(*args, **given)
 
 
-def same(a: Any, b: Any, relative: float = 1e-9) -> bool:
-    """Whether two values are the same, to rounding relative to the largest entry."""
+def same(a: Any, b: Any, relative: float = 1e-9, floor: float = 0.0) -> bool:
+    """Whether two values are the same, to rounding relative to the largest entry, or absolutely."""
     if np.shape(a) != np.shape(b):
         return False
     a, b = np.asarray(a), np.asarray(b)
     if a.size == 0:
         return True
     bound = relative * max(float(np.max(np.abs(a))), float(np.max(np.abs(b))))
-    return bool(np.isfinite(bound) and np.all(np.abs(a - b) <= bound + 1e-300))
+    bound += floor + 1e-300
+    return bool(np.isfinite(bound) and np.all(np.abs(a - b) <= bound))
 
 
 def _cost(node: Node) -> float:

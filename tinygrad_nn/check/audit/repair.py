@@ -2,7 +2,7 @@
 
 The steps after it are computed again, as they were recorded. If the wrong gradients become right,
 and the right ones stay so, the step is where to look, and the value is what it should have been.
-Imports: draws, observe, replay, truth.
+Imports: draws, linear, matching, observe, replay, rounding.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .linear import Foretold
 from .matching import nice
 from .observe import Observation
 from .replay import replay
+from .rounding import least
 
 #: Relative difference that is still agreement.
 _SAME = 1e-8
@@ -69,6 +70,7 @@ class Repairs:
         #: Of what was wrong a rest so small is nothing.
         self.floors = {
             n: 1e-12 * float(np.max(np.abs(draws[0].values.get(g, 0.0)), initial=0))
+            + (least(observation, draws[0], n) if n in observation.params else 0.0)
             for n, g in self.roots.items()
         }
         self.users: dict[Node, list[Node]] = {}
