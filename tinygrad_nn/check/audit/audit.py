@@ -209,8 +209,8 @@ def _is_believed(found: Any, suspect: Suspect, labels: Labels) -> bool:
         return True
     if suspect.kind == "first" or set(suspect.repairs) != set(suspect.wrong):
         return True
-    if not found.exact:
-        return False
+    if not found.exact or getattr(found, "sure", False):
+        return bool(found.exact)
     if _is_wrong_in_itself(suspect) and not found.missing:
         return suspect.node not in ancestors([node])
     label = labels.found.get(node)

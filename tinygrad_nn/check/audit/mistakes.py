@@ -84,6 +84,8 @@ class Explanation:
         node: the operation to blame, if another than the suspect's.
         missing: whether a step should have come after it.
         step: that step, if it can be written: an operator and an operand.
+        sure: whether it is a change of the user's text alone, of that line, and no derivative of
+            the loss is put there, nor a number fitted, which might mend what is wrong before.
     """
 
     explanation: str
@@ -92,6 +94,7 @@ class Explanation:
     node: Node | None = None
     missing: bool = False
     step: tuple[str, str] | None = None
+    sure: bool = False
 
 
 def explain(
@@ -209,8 +212,9 @@ def _explained(trial: Trial, saying: Saying | None) -> Explanation | None:
     if saying.missing and place is not None and place.source_line.lstrip().startswith("return"):
         correction = ""  # nothing can come after that line
     text = saying.text if saying.exact or _DIFFERS in saying.text else f"{_DIFFERS}: {saying.text}"
+    sure = saying.exact and saying.edit is not None and not saying.edit.fits
     missing, node, step = saying.missing, saying.node, saying.step
-    return Explanation(text, saying.exact, correction, node, missing, step)
+    return Explanation(text, saying.exact, correction, node, missing, step, sure)
 
 
 def _telling(observation: Observation, wrong: tuple[str, ...]) -> tuple[Draw, ...]:

@@ -160,7 +160,7 @@ def cotangent_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 def say(i: int = i, of: Node = group[0]) -> Saying:
                     return _say_cotangent(speaker, node, i, of)
 
-                yield Edit(site, apply, 2.2, say)
+                yield Edit(site, apply, 2.2, say, fits=True)
         yield from _contribution_operand(speaker, site, i, shape)
 
 
@@ -194,7 +194,7 @@ def _contribution_operand(
                 fixed = corrected(node, with_operand(node, i, right)) if right else ""
                 return Saying(text, fixed, node, exact=bool(right))
 
-            yield Edit(site, apply, 2.2, say)
+            yield Edit(site, apply, 2.2, say, fits=True)
 
 
 def _say_cotangent(speaker: Speaker, node: Node, i: int, of: Node) -> Saying:

@@ -138,7 +138,7 @@ def missing_term(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 return _say_term(speaker, site[0], consumer, i)
 
             cost = 1.8 + 0.1 * (c != 1)
-            yield Edit(site, apply, cost, say, missing=True)
+            yield Edit(site, apply, cost, say, missing=True, fits=True)
 
 
 def _parts(trial: Trial) -> list[tuple[Site, int]]:

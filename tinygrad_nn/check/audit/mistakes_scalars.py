@@ -38,7 +38,8 @@ def scaled(speaker: Speaker, site: Site) -> Iterator[Edit]:
         return c * perform(n, env.arguments(n))
 
     found = _Number(speaker, node, c)
-    yield Edit(site, apply, found.cost, found.say, doubt=found.doubt)
+    fits = found.operand is None
+    yield Edit(site, apply, found.cost, found.say, doubt=found.doubt, fits=fits)
 
 
 def scaled_part(speaker: Speaker, site: Site) -> Iterator[Edit]:
@@ -83,7 +84,7 @@ def scaled_part(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 fixed = f"{target} = {by} {sign} {value}"
             return Saying(f"`{texts[i]}`, as it is added here, {told}", fixed, node)
 
-        yield Edit(site, apply, 1.45, say)
+        yield Edit(site, apply, 1.45, say, fits=True)
 
 
 def other_side(speaker: Speaker, site: Site) -> Iterator[Edit]:

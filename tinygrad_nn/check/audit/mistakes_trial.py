@@ -80,6 +80,8 @@ class Edit:
         missing: whether it is a step after the operation, rather than another operation.
         doubt: what is added to the cost if it does work; asked only then.
         called: whether it is one of how the function is called that the operation is in.
+        fits: whether it would fit whatever is wrong before it: a derivative of the loss, or a
+            number fitted to the gradients, is put in.
     """
 
     nodes: tuple[Node, ...]
@@ -89,6 +91,7 @@ class Edit:
     missing: bool = False
     doubt: Callable[[], float] = lambda: 0.0
     called: bool = False
+    fits: bool = False
 
 
 @dataclass
