@@ -209,6 +209,8 @@ class Compiled:
             slots = tree.leaves(entry.graph.arguments)
             static = frozenset(i for i, slot in enumerate(slots) if isinstance(slot, Constant))
             self._static[kind] = static
+            if len(self._static) > KEPT:
+                del self._static[next(iter(self._static))]
             self._built += 1
             self._entries[variant, _key(kind, static, leaves)] = entry
             while len(self._entries) > KEPT:

@@ -328,14 +328,18 @@ def _laid_out_like(old: Any, new: Any) -> Any:
 def _replace_leaf(t: Any, value: Any) -> None:
     old: Node = t._node
     if MODE.get().tape is not None:
-        raise TraceError(
-            f"{t.name or describe(old)} is changed while a program is traced, and is none of its "
-            "arguments:\n  the change would happen once, not in every run; pass it as an argument\n"
-            f"{underline_frame(user_frame(2))}"
-        )
+        raise _changed_once(t.name or describe(old))
     frame_free = leaf(value, old.requires_grad, weakref.ref(t))
     frame_free.code, frame_free.offset = old.code, old.offset
     t._value, t._node = value, frame_free
+
+
+def _changed_once(name: str) -> TraceError:
+    return TraceError(
+        f"{name} is changed while a program is traced, and is none of its arguments:\n"
+        "  the change would happen once, not in every run; pass it as an argument\n"
+        f"{underline_frame(user_frame(3))}"
+    )
 
 
 def _is_parameter(t: Any) -> bool:
@@ -346,6 +350,9 @@ def _is_parameter(t: Any) -> bool:
 
 def _check_writable(t: Any) -> None:
     root = t._view.root if t._view is not None else t
+    tape = MODE.get().tape
+    if root._node is None and tape is not None and tape.asked is None:
+        raise _changed_once(root.name or assigned_name(user_frame(2)) or "a tensor")
     if _is_parameter(root) and MODE.get().grad:
         frame = user_frame(2)
         name = root.name or assigned_name(frame) or "it"

@@ -314,12 +314,20 @@ def would_freeze(node: Node | None) -> bool:
     return kept and node is not None and (node.function is not None or node in tape.inputs)  # type: ignore[union-attr]
 
 
-def refuse_to_freeze(node: Node | None, purpose: str) -> None:
+#: What to do in place of asking for a value.
+_WAYS = (
+    "use np.where\n"
+    "  for a choice, return what you want to look at, and convert outside the function"
+)
+
+
+def refuse_to_freeze(node: Node | None, purpose: str, ways: str = _WAYS) -> None:
     """Raise if a trace is under way and ``node``'s value may be another in the next run.
 
     Args:
         node: what Python asks a value of.
         purpose: what the value is wanted for, as the beginning of a sentence.
+        ways: what to do instead, as the end of one.
     """
     tape = MODE.get().tape
     if tape is None or node is None or (node.function is None and node not in tape.inputs):
@@ -334,8 +342,7 @@ def refuse_to_freeze(node: Node | None, purpose: str) -> None:
     wanted = f"`{describe(node).strip('`')}`" if node.function is not None else "an argument"
     error = TraceError(
         f"{purpose} needs the value of {wanted} while a program is traced\n"
-        "  the next run may have another value, and the trace would keep this one: use np.where\n"
-        "  for a choice, return what you want to look at, and convert outside the function\n"
+        f"  the next run may have another value, and the trace would keep this one: {ways}\n"
         f"{underline_frame(user_frame(2))}"
     )
     tape.refused = tape.refused or error

@@ -257,7 +257,7 @@ class Tensor(InPlace, Operators, ArrayMethods):
     _call_unknown: Callable[..., Any]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        refuse_to_freeze(self._node, "np.asarray(t)")
+        refuse_to_freeze(self._node, "np.asarray(t), as in plain[i] = t and plain[t],", _OF_ARRAYS)
         _refuse_to_detach(self, "np.asarray(t), np.array([...]) and ndarray.dot(t)")
         return np.array(self._current(), dtype=dtype, copy=copy)
 
@@ -341,6 +341,12 @@ def _own(data: Any) -> Any:
             )
         return value[()]
     return data.copy()
+
+
+#: What to do where NumPy asks a tensor for its values.
+_OF_ARRAYS = (
+    "make the\n  plain array a tg.Tensor, use np.stack for a list, and convert outside the function"
+)
 
 
 def _check_differentiable(value: Any) -> None:

@@ -54,6 +54,8 @@ def caught(x: Any) -> Any:
         lambda x: f"{x.sum():.3f}" and x,
         lambda x: x * tg.Tensor(x),
         lambda x: x * pickle.loads(pickle.dumps(x)),
+        lambda x: np.zeros(X.shape).__setitem__(0, x[0]),
+        lambda x: np.eye(6)[x[0].astype(int)],
         lambda x: np.delete(x, np.argmax(x)),
         lambda x: np.bincount(x[0].astype(int)),
         caught,
@@ -241,3 +243,29 @@ def test_another_count_of_picked_entries_is_refused() -> None:
     with pytest.raises(ShapeError, match="depends on values") as error:
         graph.run(X, X > 3)
     assert "np.mean(x[mask])" in str(error.value)
+
+
+def test_a_derivative_at_what_the_function_makes_is_part_of_the_program() -> None:
+    def fit(x: Any, y: Any, rate: float) -> Any:
+        w = np.zeros(3)
+        for _ in range(3):
+            w = w - rate * tg.grad(lambda w: np.mean((x @ w - y) ** 2))(w)
+        return w
+
+    y = np.array([1.0, 2.0])
+    fast = tg.compile(fit)
+    for x, rate in ((X, 0.01), (2 * X, 0.02)):
+        assert np.allclose(fast(x, y, rate), fit(x, y, rate), rtol=1e-14)
+
+
+def test_a_tensor_from_around_is_not_changed() -> None:
+    running = tg.Tensor(np.zeros(3))
+
+    def f(x: Any) -> Any:
+        running[...] = x.mean(axis=0)
+        return np.sum(x)
+
+    with pytest.raises(TraceError, match="running is changed while a program is traced") as caught:
+        tg.trace(f, X)
+    assert "running[...] = x.mean(axis=0)" in str(caught.value)
+    assert not np.any(running.data)

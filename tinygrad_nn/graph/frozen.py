@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
-from ..node import Leaf, Node, describe, where
+from ..node import ORDER, Leaf, Node, describe, where
 from ..rules.indexing import getitem
 from .graph import Graph
 from .surroundings import changed, state
@@ -25,7 +25,7 @@ def trace_for_good(f: Callable[..., Any], *args: Any) -> Graph:
         TraceError: the program depends on something that is none of its arguments and may change,
             or the shapes in it depend on values.
     """
-    before = state(f)
+    before, begun = state(f), next(ORDER)
     graph, again = trace(f, *args), trace(f, *args)
     _refuse_differences(graph, again)
     name = changed(before, state(f))
@@ -35,7 +35,7 @@ def trace_for_good(f: Callable[..., Any], *args: Any) -> Graph:
             "is kept\n  this would happen once; draw random numbers outside and pass them as "
             "arguments,\n  and return what changes"
         )
-    _refuse_parameters(graph)
+    _refuse_parameters(graph, begun)
     _refuse_masks(graph)
     return graph
 
@@ -76,8 +76,10 @@ def _differs(node: Node) -> TraceError:
     )
 
 
-def _refuse_parameters(graph: Graph) -> None:
+def _refuse_parameters(graph: Graph, begun: int) -> None:
     for node in graph.captured:
+        if node.function is None and node.order > begun:
+            continue  # made by the function itself, as zeros that a derivative is taken at
         tensor = node.tensor if isinstance(node, Leaf) else None
         if node.requires_grad or node.function is not None:
             name = (tensor.name if tensor is not None else None) or graph.names[node]

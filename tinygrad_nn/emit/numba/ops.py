@@ -119,8 +119,8 @@ def template(function: Any, types: list[Any], out: np.dtype[Any], values: list[A
         raise UnsupportedError
     if function in _EXTREMES:
         text = _extreme(_EXTREMES[function], kind, values)
-    elif function is np.power and values[1] is not None and values[1] == 2:
-        text = "{0} * {0}"
+    elif function is np.power:
+        text = _power(text, values)
     elif kind in "iu" and out.kind in "iu":
         text = f"np.{out.name}({text})"  # Numba would compute in 64 bits
     if "{one}" in text:
@@ -141,6 +141,14 @@ def _loop(function: Any, types: list[Any], out: np.dtype[Any]) -> tuple[np.dtype
     if any(t not in DTYPES for t in loop):
         raise UnsupportedError
     return tuple(loop)
+
+
+def _power(text: str, values: list[Any]) -> str:
+    """As NumPy, which multiplies for a square and takes the root for 0.5 (of -inf it is NaN)."""
+    base, exponent = values
+    if exponent is not None and exponent in (2, 0.5):
+        return "{0} * {0}" if exponent == 2 else "np.sqrt({0})"
+    return "({0}) ** {1}" if base is not None and np.signbit(base) else text
 
 
 def _extreme(sign: str, kind: str, values: list[Any]) -> str:
