@@ -191,6 +191,18 @@ def corrected(node: Node, new: str) -> str:
     return ""
 
 
+def renamed(node: Node, old: str, new: str) -> str:
+    """The user's line with another text for a name, wherever it is read; empty if it is none."""
+    place = where(node)
+    source = place.source_line.strip() if place is not None else ""
+    left, equals, right = source.partition(" = ")
+    if not old.isidentifier() or not equals or not _parses(source):
+        return ""
+    made = re.sub(rf"(?<![\w.]){old}(?!\w)", lambda _: wrapped(new), right)
+    made = f"{left} = {made}"
+    return tidy(made, wrapped(new)) if made != source and _parses(made) else ""
+
+
 def _stands_alone(before: str, after: str) -> bool:
     """Whether what is put between two texts is taken as one there, whatever it is."""
     ends = ("", "(", ",", "[", "=", ":", "return")

@@ -25,6 +25,7 @@ from . import (
     mistakes_operands,
     mistakes_scalars,
     mistakes_unused,
+    mistakes_values,
     mistakes_writing,
 )
 from .decompose import single_use
@@ -67,8 +68,13 @@ _TABLES = (
     *mistakes_scalars.TABLE,
     *mistakes_writing.TABLE,
     *mistakes_unused.TABLE,
+    *mistakes_values.TABLE,
 )
-_FOR_SINGLE = (mistakes_missing.missing_mask, mistakes_missing.missing_term)
+_FOR_SINGLE = (
+    mistakes_missing.missing_mask,
+    mistakes_missing.missing_term,
+    mistakes_values.other_slope,
+)
 #: By how much more a change further away is doubted.
 _FAR = 0.0005
 

@@ -113,7 +113,8 @@ def _say_flip(speaker: Speaker, node: Node, f: Any) -> Saying:
         text = f"the mask `{code}` should be `{fixed}`"
         purpose = _which_mask(speaker, _after(speaker, node, lambda n, args: perform(n, args, f)))
     else:
-        text = f"`{code}` should be `{fixed}`"
+        verbs = ("multiplies", "divide") if f is np.divide else ("divides", "multiply")
+        text = f"`{code}` {verbs[0]} where it should {verbs[1]}: `{fixed}`"
         purpose = ""
     return Saying(text + (f" ({purpose})" if purpose else ""), corrected(node, fixed), node)
 
@@ -255,7 +256,10 @@ def other_constant(speaker: Speaker, site: Site) -> Iterator[Edit]:
             def say(i: int = i, c: Any = c) -> Saying:
                 return _say_constant(speaker, node, i, c)
 
-            yield Edit(site, apply, 1.1 if node.function is setitem else 1.3, say)
+            cost = 1.1 if node.function is setitem else 1.3
+            if node.function is np.power and c == given - 1:
+                cost = 1.05  # the derivative of a power has the exponent that is one less
+            yield Edit(site, apply, cost, say)
 
 
 def count_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
@@ -290,7 +294,7 @@ def _constants(speaker: Speaker, node: Node, given: float) -> list[float]:
         n = speaker.words.batch
         found += [1 / n, given / n] if n else []
     if node.function is np.power:
-        found = [1.0, 2.0, 3.0, -1.0, -2.0, 0.5]
+        found = [given - 1, given + 1, 1.0, 2.0, 3.0, -1.0, -2.0, 0.5]
     return [c for c in dict.fromkeys(found) if c != given]
 
 
@@ -307,7 +311,8 @@ def _say_constant(speaker: Speaker, node: Node, i: int, c: float) -> Saying:
         return Saying(
             f"`{target}` is set to {old} where {name} belongs", f"{target} = {short}", node
         )
-    text = f"`{code}`: {old} stands where {name} belongs"
+    what = "the exponent " if node.function is np.power and i == 1 else ""
+    text = f"`{code}`: {what}{old} stands where {name} belongs"
     if node.function in _COMPARISONS:
         mask = _which_mask(
             speaker, _after(speaker, node, lambda n, args: perform(n, _put(args, i, c)))
@@ -423,6 +428,6 @@ TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.0, other_order),
     (1.0, other_axis),
     (1.1, superfluous),
-    (1.1, other_constant),
+    (1.05, other_constant),
     (1.45, count_operand),
 )

@@ -48,7 +48,7 @@ def local_operand(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 def say(i: int = i, local: Any = local, k: int = pairing[0]) -> Saying:
                     return _say_local(speaker, node, i, local, k)
 
-                cost = 1.05 if idle else 1.7
+                cost = 1.35 if idle else 1.7
                 yield Edit(site, apply, cost + 0.02 * len(local.regions[0]), say)
 
 
@@ -375,7 +375,7 @@ TABLE: tuple[tuple[float, Callable[[Speaker, Site], Iterator[Edit]]], ...] = (
     (1.1, aliased),
     (1.2, turned_value),
     (1.5, chain),
-    (1.05, local_operand),
+    (1.35, local_operand),
     (1.5, missing_value),
     (2.2, cotangent_operand),
 )

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...node import Node
 from ...rules.indexing import getitem, setitem
-from .mending import corrected, operands, squeeze, with_operand, wrapped
+from .mending import corrected, is_known, operands, renamed, squeeze, with_operand, wrapped
 from .mistakes_edits import Site
 from .mistakes_forward import pairings, picks
 from .mistakes_trial import Apply, Edit, Env, Trial, perform, sites
@@ -213,6 +213,7 @@ def _swaps(speaker: Speaker, group: Group, i: int, source: Source, turned: bool)
             cost = 1.4 + 0.1 * turned + 0.05 * (source.used is not None) + 0.4 * is_constant
             cost += 0.1 * (not named.replace(".", "").replace("_", "").isalnum()) - 0.1 * negated
             cost += 0.5 * _too_late(speaker, site[0], i, new[0])
+            cost += 0.05 * (not is_known(named, site[0]))
             called = call_of(speaker, site[0], i) is not None
             yield Edit(group.nodes, apply, cost, say, doubt=doubt, called=called)
 
@@ -299,7 +300,8 @@ def _say_swap(speaker: Speaker, swap: Swap) -> Saying:
     after = -after if swap.negated else after
     correction = corrected(node, with_operand(node, i, to))
     if len(swap.group.nodes) > len(swap.group.site):
-        correction = f"{swap.group.alias} = {to}" if swap.group.alias else ""
+        alias = swap.group.alias
+        correction = f"{alias} = {to}" if alias else renamed(node, was, to)
     if swap.negated and old is new:
         text = f"`{was}` has the wrong sign: `{to}` belongs there"
     elif old is not None and swap.turned and (old is new or _base(old) is new):
@@ -359,9 +361,9 @@ def other_index(speaker: Speaker, site: Site) -> Iterator[Edit]:
     start = 1 if node.function is getitem else 2
     if not any(_is_index(a) for a in node.arguments[start:]):
         return
-    partners = _partners(trial, site, start)
-    everyone = tuple(n for part in partners for n in part)
-    row = {n: j for part in partners for j, n in enumerate(part)}
+    row = _partners(trial, site, start)
+    everyone = tuple(row)
+    told = next((n for n in everyone if n.code is not None), node)
     for picked in picks(trial):
         for pairing in pairings(trial, site, picked):
             whole = picked[pairing[0]].arguments[1:]
@@ -375,7 +377,7 @@ def other_index(speaker: Speaker, site: Site) -> Iterator[Edit]:
                     return perform(n, [*env.arguments(n)[:at], *index])
 
                 def say(pick: Node = picked[0]) -> Saying:
-                    return _say_index(speaker, node, pick)
+                    return _say_index(speaker, told, pick)
 
                 yield Edit(everyone, apply, 1.1, say)
 
@@ -389,9 +391,9 @@ def other_number(speaker: Speaker, site: Site) -> Iterator[Edit]:
     numbers = [k for k, a in enumerate(node.arguments) if k >= start and _is_number(a)]
     if len(numbers) != 1 or len(node.arguments) - start < 2:
         return
-    partners = _partners(trial, site, start)
-    everyone = tuple(n for part in partners for n in part)
-    row = {n: j for part in partners for j, n in enumerate(part)}
+    row = _partners(trial, site, start)
+    everyone = tuple(row)
+    told = next((n for n in everyone if n.code is not None), node)
     for picked in picks(trial):
         if len(picked[0].arguments) != 2 or not _is_number(picked[0].arguments[1]):
             continue
@@ -404,7 +406,7 @@ def other_number(speaker: Speaker, site: Site) -> Iterator[Edit]:
                 return perform(n, args)
 
             def say(pick: Node = picked[0]) -> Saying:
-                return _say_index(speaker, node, pick, numbers[0] - start)
+                return _say_index(speaker, told, pick, numbers[0] - start)
 
             yield Edit(everyone, apply, 1.2, say)
 
@@ -417,26 +419,46 @@ def _is_index(a: Any) -> bool:
     return isinstance(a, (int, np.integer)) or getattr(a, "ndim", 0) > 0
 
 
-def _partners(trial: Trial, site: Site, start: int) -> list[Site]:
-    """The readings and writings of the same statement with the same index: ``x[i] -= 1``."""
+def _partners(trial: Trial, site: Site, start: int) -> dict[Node, int]:
+    """The readings and writings of the same statement with the same index: ``x[i] -= 1``.
+
+    Each with the number of its execution. They may be several for each.
+    """
     node = site[0]
-    found = [site]
+    found = {n: j for j, n in enumerate(site)}
     for other in sites(trial.program):
-        same_line = line(other[0]) == line(node) and other[0].code is node.code
-        if other[0] is node or not same_line or other[0].function not in (getitem, setitem):
+        if other[0] is node or other[0].function not in (getitem, setitem):
+            continue
+        if not _one_line(other[0], node):
             continue
         at = 1 if other[0].function is getitem else 2
         mine, its = node.arguments[start:], other[0].arguments[at:]
         pairs = zip(mine, its, strict=False)
-        if (len(other), len(mine)) == (len(site), len(its)) and all(
+        if len(mine) == len(its) and all(
             np.array_equal(np.asarray(a), np.asarray(b)) for a, b in pairs
         ):
-            found.append(other)
+            if len(other) % len(site):
+                return {}  # the statement is executed less often than this part of it
+            found.update({n: k * len(site) // len(other) for k, n in enumerate(other)})
     return found
 
 
+def _one_line(a: Node, b: Node) -> bool:
+    """Whether two operations stand in one line (that of a view's base has no code of its own)."""
+    first, second = where(a), where(b)
+    if first is None or second is None:
+        return False
+    return (first.file, first.line) == (second.file, second.line)
+
+
 def _bracket(code: str) -> str:
-    return code[code.find("[") :] if "[" in code else ""
+    """The brackets after a name, without what is assigned there."""
+    first, depth = code.find("["), 0
+    for at in range(first, len(code)) if first >= 0 else ():
+        depth += (code[at] == "[") - (code[at] == "]")
+        if depth == 0 and code[at + 1 : at + 2] != "[":
+            return code[first : at + 1]
+    return ""
 
 
 def _say_index(speaker: Speaker, node: Node, pick: Node, part: int | None = None) -> Saying:
