@@ -21,7 +21,7 @@ SQUARE = random.normal(size=(3, 4))
 CUBE = random.normal(size=(2, 3, 4))
 LABELS = np.array([0, 2, 1, 1])
 ROWS = np.arange(4)
-MASK, OTHER = X > 0, Y > 4
+MASK = X > 0
 
 
 def lines(graph: tg.Graph) -> str:

@@ -15,9 +15,9 @@ import numpy as np
 
 from ..errors import TraceError
 from ..graph import Graph
-from ..graph.build import spared
+from ..graph.build import spared, with_inputs
 from ..graph.tracer import needed
-from ..node import ORDER, Node, function_name, tracing
+from ..node import Node, function_name, tracing
 from ..rules.elementwise import stop_gradient
 from ..rules.indexing import getitem, scatter_add, setitem
 from ..rules.linalg import LARGEST_WITH_MINORS, cofactors, logabsdet, minor_index, mT, sign_of_det
@@ -283,19 +283,6 @@ class _Expansion:
             name = f"{wanted}_{n}"
         self.taken.add(name)
         return name
-
-
-def with_inputs(node: Node, inputs: tuple[Any, ...]) -> Node:
-    """The same operation on other nodes of the same types; ``node`` itself if none is another."""
-    if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
-        return node
-    new = Node()
-    new.function, new.inputs, new.arguments = node.function, inputs, node.arguments
-    new.keywords, new.value = node.keywords, node.value
-    new.requires_grad = node.requires_grad
-    new.order = next(ORDER) if node.requires_grad else 0
-    new.code, new.offset = node.code, node.offset
-    return new
 
 
 def _key(parent: Any, value: Any) -> Any:

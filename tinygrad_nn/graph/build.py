@@ -1,4 +1,4 @@
-"""New nodes for a graph, with no program that ran: their shapes and dtypes are inferred."""
+"""New nodes for a graph, with no program that ran: their shapes and dtypes are inferred or kept."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 
 from ..node import ORDER, Node, stand_in
 from ..rules.registry import CONSTANTS
-from ..weak import OPERATORS as OPERATORS
-from ..weak import is_python_number, plain, usual, weak
+from ..weak import OPERATORS, is_python_number, plain, usual, weak
 from .graph import compute
 
 
@@ -42,6 +41,28 @@ def apply(
     node.order = next(ORDER) if node.requires_grad else 0
     node.code, node.offset = (None, 0) if like is None else (like.code, like.offset)
     return node
+
+
+def with_inputs(
+    node: Node, inputs: tuple[Node | None, ...], requires_grad: bool | None = None
+) -> Node:
+    """The same operation on other nodes of the same types; ``node`` itself if nothing is another.
+
+    Args:
+        node: an operation.
+        inputs: the nodes that take the place of its own; None for a constant.
+        requires_grad: whether a gradient flows through the new one; as through ``node`` by default.
+    """
+    carries = node.requires_grad if requires_grad is None else requires_grad
+    same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
+    if same and carries == node.requires_grad:
+        return node
+    new = Node()
+    new.function, new.inputs, new.arguments = node.function, inputs, node.arguments
+    new.keywords, new.value, new.requires_grad = node.keywords, node.value, carries
+    new.order = next(ORDER) if carries else 0
+    new.code, new.offset = node.code, node.offset
+    return new
 
 
 def infer(node: Node, python: bool = True) -> Any:

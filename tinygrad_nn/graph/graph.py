@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import index
@@ -323,11 +323,15 @@ def compute(node: Node, env: dict[Node, Any]) -> Any:
         args[0] = weak.as_numpy(args[0])
     elif function is np.positive and node.value is not None and node.value.dtype.kind == "b":
         function = np.copy  # which it stands for; NumPy has no plus sign for truth values
+    return _as_recorded(called(function, args, node.keywords), node.value)
+
+
+def called(function: Any, args: Sequence[Any], keywords: dict[str, Any] | None) -> Any:
+    """``function`` of a node's arguments: some take them packed, as np.stack its arrays."""
     rule = RULES.get(function)
-    keywords = node.keywords or {}
-    packed = rule is not None and rule.packed
-    value = function(args, **keywords) if packed else function(*args, **keywords)
-    return _as_recorded(value, node.value)
+    if rule is not None and rule.packed:
+        return function(args, **(keywords or {}))
+    return function(*args, **(keywords or {}))
 
 
 def _as_recorded(value: Any, recorded: Any) -> Any:

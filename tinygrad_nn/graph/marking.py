@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import NoRuleError
-from ..node import ORDER, Node, describe, function_name, leaf, where
+from ..node import Node, describe, function_name, leaf, where
 from ..rules.registry import CONSTANTS, RULES
+from .build import with_inputs
 from .graph import Graph
 
 
@@ -38,13 +39,4 @@ def _marked(node: Node, new: dict[Node, Node]) -> Node:
             f"{function_name(node.function)} has no derivative rule, and a gradient flows through "
             f"{describe(node)}\n{where(node)}"
         )
-    requires_grad = carries and node.function not in CONSTANTS
-    same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-    if same and requires_grad == node.requires_grad:
-        return node
-    again = Node()
-    again.function, again.arguments, again.keywords = node.function, node.arguments, node.keywords
-    again.inputs, again.value, again.requires_grad = inputs, node.value, requires_grad
-    again.order = next(ORDER) if requires_grad else 0
-    again.code, again.offset = node.code, node.offset
-    return again
+    return with_inputs(node, inputs, carries and node.function not in CONSTANTS)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ...graph import Graph
+from ...graph.text import type_of
 from ...node import Node
-from ...weak import WEAK, kind_name, plain
+from ...weak import plain
 from ..program import Program, Run
 from .plan import Plan, Where, plan
 from .steps import Kind, Step
@@ -155,7 +156,7 @@ class _Writer:
 
     def head(self) -> str:
         """What the code is, and where its values lie."""
-        inputs = ", ".join(f"{self.names[n]}: {type_text(n)}" for n in self.graph.inputs)
+        inputs = ", ".join(f"{self.names[n]}: {type_of(n.value)}" for n in self.graph.inputs)
         lines = [f"# {self.graph.name}({inputs})"]
         if self.plan.memories:
             total = sum(self.plan.memories)
@@ -188,7 +189,7 @@ class _Writer:
             lines.append(f"{name} = np.empty({value.shape}, {self.dtype(value.dtype)})")
             lines += [self.filled(step, line) for line in step.lines]
         lines[0] += (
-            f"  # {'' if lines[0].startswith(f'{name} =') else f'{name}: '}{type_text(node)}"
+            f"  # {'' if lines[0].startswith(f'{name} =') else f'{name}: '}{type_of(node.value)}"
         )
         self.body += lines
         dropped = self.plan.dropped.get(node)
@@ -241,11 +242,3 @@ class _Writer:
 
 def _is_single_array(node: Node) -> bool:
     return isinstance(node.value, np.ndarray) and node.value.ndim == 0
-
-
-def type_text(node: Node) -> str:
-    """``float64[300, 100]``; ``float`` for a Python number."""
-    value = node.value
-    if isinstance(value, WEAK):
-        return kind_name(value)
-    return f"{value.dtype.name}[{', '.join(map(str, value.shape)) or '()'}]"

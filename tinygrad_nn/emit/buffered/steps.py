@@ -1,7 +1,7 @@
 """Steps: for each node of a graph the NumPy statements that compute it, with places for memory.
 
 Where a result can be written into given memory the step says so; where that memory is, is planned
-in :mod:`.buffers`. A function that is not known here is called as it is.
+in :mod:`.plan`. A function that is not known here is called as it is.
 """
 
 from __future__ import annotations

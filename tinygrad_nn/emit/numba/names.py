@@ -42,6 +42,7 @@ class Names:
             for base, i in [*direct, *((b, -1) for terms in places for b in self._inside(terms))]:
                 self.readers.setdefault(base, []).append((op, i))
         self.loops: list[str] = []
+        self.direct: dict[Node, Node] = {}
         for node in (*plan.graph.inputs, *plan.graph.captured):
             self.array(node)
         self.stored = {op for op in plan.ops if self._needs_array(op)}
@@ -142,8 +143,7 @@ class Names:
 
     def array(self, base: Any) -> str:
         """The name of an array, or of a number that the program is given."""
-        if base in getattr(self, "direct", ()):
-            base = self.direct[base]
+        base = self.direct.get(base, base)
         if base not in self._arrays:
             if isinstance(base, Converted):
                 wanted = f"{self.plan.names.get(base.node, 'x')}_{base.value.dtype}"

@@ -150,6 +150,7 @@ class Plan:
     def __init__(self, graph: Graph, in_place: dict[Node, Node]) -> None:
         self.graph = graph
         self.names = dict(graph.names)
+        self._captured = frozenset(graph.captured)
         self._copied: set[Node] = set()
         self._constants: dict[int, Constant] = {}
         self.numbers = [node for node in graph.nodes if isinstance(node.value, WEAK)]
@@ -226,10 +227,6 @@ class Plan:
             if not fixed:
                 return Read(parent, terms, type_of(value))
         return self._constant(value, terms)
-
-    @property
-    def _captured(self) -> frozenset[Node]:
-        return frozenset(self.graph.captured)
 
     def _constant(self, value: Any, terms: tuple[Term, ...]) -> Read:
         kind = type_of(value)

@@ -15,14 +15,13 @@ import numpy as np
 
 from ...errors import TraceError
 from ...graph import Graph
-from ...graph.build import apply, infer
+from ...graph.build import apply, infer, with_inputs
 from ...graph.graph import live_nodes
 from ...graph.rewrites.arithmetic import plain_number
 from ...graph.rewrites.pattern import operands_of
 from ...node import Leaf, Node, leaf, where
 from ...provenance import place
 from ...rules.indexing import getitem, scatter_add, setitem
-from ..expand import with_inputs
 from ..literals import WRITTEN_OUT, is_readable, literal
 from ..naming import NUMBERED
 

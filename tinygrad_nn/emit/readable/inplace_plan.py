@@ -61,8 +61,11 @@ class InPlace:
 
     Attributes:
         next: for a node that is changed in place, the node that is made of it.
+        before: the other way round: what such a node is made of.
         absorbed: nodes that are part of a statement ``x[i] -= v`` and of no other.
         augmented: for a setitem, the arithmetic that the statement does: the node ``x[i] - v``.
+        kept: nodes whose memory is looked at from outside, or in the end, and is never changed.
+        uses, readers: in how many places each node is used, and by which operations.
     """
 
     def __init__(self, graph: Graph, phase: dict[Node, int], kept: set[Node]) -> None:

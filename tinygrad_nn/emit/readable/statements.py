@@ -68,7 +68,13 @@ class Writer:
 
     Attributes:
         variable: the name of each node that has a variable.
+        inline: the expression of each node that stands where it is used: a number, say.
+        waiting: expressions that stand in the statement that uses them, which is yet to come.
         home: for each node the statement in which it is computed.
+        statements: what is written so far.
+        labels: nodes that hold labels, each with the number of classes.
+        uses: in how many places each node is used.
+        last_phase: the part that comes after all operations, in which arguments are updated.
     """
 
     def __init__(
@@ -223,18 +229,20 @@ class Writer:
         arithmetic = self.in_place.augmented.get(node)
         symbol = "=" if arithmetic is None else AUGMENTED[arithmetic.function]
 
-        def place(operand: Callable[[Node], Code]) -> Code:
-            return _entries(variable, index_codes(node, 2, operand))
-
-        target = self.fitted(place, 0, node)
+        target = self.written_entries(variable, node)
         source = node if arithmetic is None else arithmetic
-
         prefix = f"{target.code.text} {symbol} "
         part = self.fitted(lambda operand: argument(source, 1, operand), len(prefix), node)
         parts = {*target.parts, *part.parts}
         if arithmetic is not None:
             parts |= {arithmetic, arithmetic.inputs[0]}
         self.add(Statement(prefix, part.code, node, parts))
+
+    def written_entries(self, variable: str, node: Node) -> _Part:
+        """The entries of a variable that ``node``, a setitem or scatter_add, writes."""
+        return self.fitted(
+            lambda operand: _entries(variable, index_codes(node, 2, operand)), 0, node
+        )
 
     def write_scatter_add(self, node: Node) -> None:
         """Write zeros, and the statement that adds into them."""
@@ -245,11 +253,7 @@ class Writer:
         zeros = call("np.zeros", [literal(shape[0] if len(shape) == 1 else shape)], options)
         self.add(Statement(f"{variable} = ", zeros, node))
         if _repeats_nothing(node):
-
-            def place(operand: Callable[[Node], Code]) -> Code:
-                return _entries(variable, index_codes(node, 2, operand))
-
-            target = self.fitted(place, 0, node)
+            target = self.written_entries(variable, node)
             prefix = f"{target.code.text} = "
             part = self.fitted(lambda operand: argument(node, 0, operand), len(prefix), node)
             self.add(Statement(prefix, part.code, node, {*target.parts, *part.parts}))
@@ -269,7 +273,6 @@ class Writer:
     def write_arithmetic(self, node: Node) -> None:
         """Write ``x -= v``."""
         prefix = f"{self.variable_of(node)} {AUGMENTED[node.function]} "
-
         part = self.fitted(lambda operand: argument(node, 1, operand), len(prefix), node)
         self.add(Statement(prefix, part.code, node, part.parts))
 

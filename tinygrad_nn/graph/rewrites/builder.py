@@ -17,6 +17,7 @@ from ...node import ORDER, Node
 from ...rules.neural import cross_entropy
 from ...rules.registry import CONSTANTS, RULES
 from ...weak import OPERATORS, WEAK, is_python_number, plain, weak
+from ..graph import called
 from .canonical import canonical
 from .pattern import (
     COMMUTATIVE,
@@ -172,7 +173,7 @@ class Builder:
         try:
             with np.errstate(all="ignore"):
                 python = OPERATORS.get(function) if isinstance(value, WEAK) else None
-                result = python(*operands) if python else _compute(function, operands, keywords)
+                result = python(*operands) if python else called(function, operands, keywords)
         except (ArithmeticError, ValueError, TypeError, IndexError):
             return _UNKNOWN  # what fails is to fail when the program runs
         result = _as_operand(
@@ -301,13 +302,6 @@ def _as_operand(x: Any) -> Any:
     if isinstance(x, np.ndarray) and x.ndim == 0:
         return x[()]
     return plain(x)
-
-
-def _compute(function: Any, operands: tuple[Any, ...], keywords: dict[str, Any] | None) -> Any:
-    rule = RULES.get(function)
-    if rule is not None and rule.packed:
-        return function(operands, **(keywords or {}))
-    return function(*operands, **(keywords or {}))
 
 
 class Term(Expression):

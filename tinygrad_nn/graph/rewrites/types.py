@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...node import Node, stand_in
-from ...weak import WEAK, WeakBool, WeakFloat, WeakInt, plain, usual, weak
-from ..build import OPERATORS, apply
+from ...weak import OPERATORS, WEAK, WeakBool, WeakFloat, WeakInt, plain, usual, weak
+from ..build import apply
 
 
 class NoTypeError(ArithmeticError):
