@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.emit.generated import assert_same, compiled
-from tinygrad_nn.emit.code import Code, binary, string
+from tinygrad_nn.emit.code import OPERATORS, Code, binary, string
 from tinygrad_nn.emit.literals import literal
-from tinygrad_nn.emit.readable.expressions import OPERATORS, expression
+from tinygrad_nn.emit.readable.expressions import expression
 from tinygrad_nn.errors import TraceError
 from tinygrad_nn.graph import Graph, trace
 from tinygrad_nn.graph.build import apply

@@ -8,11 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 WIDTH = 100
 
 #: How tightly an expression binds, loosest first: Python's own order.
 OR, COMPARE, BIT_OR, BIT_XOR, BIT_AND, SHIFT, SUM, PRODUCT, UNARY, POWER, ATOM, NAME = range(12)
+
+#: For each of these functions Python's operator, and how tightly it binds.
+OPERATORS: dict[Any, tuple[str, int]] = {
+    np.add: ("+", SUM),
+    np.subtract: ("-", SUM),
+    np.multiply: ("*", PRODUCT),
+    np.divide: ("/", PRODUCT),
+    np.floor_divide: ("//", PRODUCT),
+    np.remainder: ("%", PRODUCT),
+    np.matmul: ("@", PRODUCT),
+    np.power: ("**", POWER),
+    np.left_shift: ("<<", SHIFT),
+    np.right_shift: (">>", SHIFT),
+    np.bitwise_and: ("&", BIT_AND),
+    np.bitwise_xor: ("^", BIT_XOR),
+    np.bitwise_or: ("|", BIT_OR),
+    np.equal: ("==", COMPARE),
+    np.not_equal: ("!=", COMPARE),
+    np.less: ("<", COMPARE),
+    np.less_equal: ("<=", COMPARE),
+    np.greater: (">", COMPARE),
+    np.greater_equal: (">=", COMPARE),
+}
+
+#: The same for functions of one operand; all bind as UNARY does.
+PREFIXES: dict[Any, str] = {np.negative: "-", np.positive: "+", np.invert: "~"}
 
 
 @dataclass(frozen=True)

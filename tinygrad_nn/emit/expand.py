@@ -24,7 +24,7 @@ from ..rules.linalg import LARGEST_WITH_MINORS, cofactors, logabsdet, minor_inde
 from ..rules.neural import cross_entropy, log_softmax, logsumexp, relu, sigmoid, softmax
 from ..rules.registry import plain
 from ..tensor import Tensor, wrap
-from .naming import NUMBERED
+from .naming import NUMBERED, unique
 
 #: What is left as it is: indexing, which has a syntax of its own, and the two halves of
 #: np.linalg.slogdet, which gives a pair where a node has one value.
@@ -268,21 +268,12 @@ class _Expansion:
             return
         for name in wanted:
             if not NUMBERED.fullmatch(name):
-                self.names[node] = self.free(name)
+                self.names[node] = unique(name, self.taken)
                 return
         if node not in self.names:
             while f"t{self.count}" in self.taken:
                 self.count += 1
-            self.names[node] = self.free(f"t{self.count}")
-
-    def free(self, wanted: str) -> str:
-        """``wanted``, or that and a number."""
-        name, n = wanted, 1
-        while name in self.taken:
-            n += 1
-            name = f"{wanted}_{n}"
-        self.taken.add(name)
-        return name
+            self.names[node] = unique(f"t{self.count}", self.taken)
 
 
 def _key(parent: Any, value: Any) -> Any:

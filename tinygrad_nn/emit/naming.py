@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ..graph.names import NUMBERED, identifier
 
-__all__ = ["NUMBERED", "Names", "safe"]
+__all__ = ["NUMBERED", "Names", "safe", "unique"]
 
 #: What generated code uses, and a name therefore may not hide.
 _USED = frozenset(("np", "ValueError", "abs", "bytes", "float", "int", "slice", "self", "cls"))
@@ -21,6 +21,16 @@ def safe(text: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) or name in _USED else name
 
 
+def unique(wanted: str, taken: set[str]) -> str:
+    """``wanted``, or that and a number if it is taken; it is taken from now on."""
+    name, n = wanted, 1
+    while name in taken:
+        n += 1
+        name = f"{wanted}_{n}"
+    taken.add(name)
+    return name
+
+
 class Names:
     """The names of one generated function, each given once."""
 
@@ -30,13 +40,7 @@ class Names:
 
     def give(self, wanted: str) -> str:
         """``wanted`` made safe, or that and a number if it is taken."""
-        base = name = safe(wanted)
-        n = 1
-        while name in self.taken:
-            n += 1
-            name = f"{base}_{n}"
-        self.taken.add(name)
-        return name
+        return unique(safe(wanted), self.taken)
 
     def number(self, prefix: str = "t") -> str:
         """The next of ``t1``, ``t2``, ..."""

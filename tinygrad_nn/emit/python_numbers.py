@@ -10,30 +10,12 @@ import numpy as np
 
 from ..node import Node
 from ..weak import checked, plain
+from .code import OPERATORS, PREFIXES
 
 _TEXTS: dict[Any, str] = {
-    np.add: "{0} + {1}",
-    np.subtract: "{0} - {1}",
-    np.multiply: "{0} * {1}",
-    np.divide: "{0} / {1}",
-    np.floor_divide: "{0} // {1}",
-    np.remainder: "{0} % {1}",
-    np.power: "{0} ** {1}",
-    np.negative: "-{0}",
-    np.positive: "+{0}",
+    **{function: f"{{0}} {symbol} {{1}}" for function, (symbol, _) in OPERATORS.items()},
+    **{function: f"{symbol}{{0}}" for function, symbol in PREFIXES.items()},
     np.absolute: "abs({0})",
-    np.invert: "~{0}",
-    np.bitwise_and: "{0} & {1}",
-    np.bitwise_or: "{0} | {1}",
-    np.bitwise_xor: "{0} ^ {1}",
-    np.left_shift: "{0} << {1}",
-    np.right_shift: "{0} >> {1}",
-    np.equal: "{0} == {1}",
-    np.not_equal: "{0} != {1}",
-    np.less: "{0} < {1}",
-    np.less_equal: "{0} <= {1}",
-    np.greater: "{0} > {1}",
-    np.greater_equal: "{0} >= {1}",
 }
 
 

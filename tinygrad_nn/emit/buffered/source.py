@@ -15,6 +15,7 @@ from ...graph import Graph
 from ...graph.text import type_of
 from ...node import Node
 from ...weak import plain
+from ..naming import unique
 from ..program import Program, Run
 from .plan import Plan, Where, plan
 from .steps import Kind, Step
@@ -88,23 +89,14 @@ class _Writer:
         self.body: list[str] = []
         self.step_of = {step.node: step for step in made.steps}
         for node in (*graph.inputs, *graph.captured):
-            self.names[node] = self.unique(graph.names[node])
+            self.names[node] = unique(graph.names[node], self.taken)
         for step in made.steps:
-            self.names[step.node] = self.unique(graph.names.get(step.node, "returned"))
-        self.run = self.unique("run")
+            self.names[step.node] = unique(graph.names.get(step.node, "returned"), self.taken)
+        self.run = unique("run", self.taken)
         self.aligned = self.constant(aligned, "aligned")
-        self.memories = [self.unique(f"memory{i + 1}") for i in range(len(made.memories))]
+        self.memories = [unique(f"memory{i + 1}", self.taken) for i in range(len(made.memories))]
         for node in graph.captured:
             self.names[node] = self.constant(plain(node.value), self.names[node], taken=True)
-
-    def unique(self, wanted: str) -> str:
-        """``wanted``, or that with a number."""
-        name, n = wanted, 1
-        while name in self.taken:
-            n += 1
-            name = f"{wanted}_{n}"
-        self.taken.add(name)
-        return name
 
     def constant(self, value: Any, wanted: str, taken: bool = False) -> str:
         """The name of a value from outside; equal arrays are one."""
@@ -112,7 +104,7 @@ class _Writer:
         if isinstance(value, np.ndarray) and value.nbytes <= _SMALL:
             key = (value.shape, value.dtype, value.tobytes())
         if key not in self.known:
-            name = wanted if taken else self.unique(wanted)
+            name = wanted if taken else unique(wanted, self.taken)
             self.known[key] = name
             self.given[name] = value
             self.constants[name] = _kept(value)
@@ -228,7 +220,7 @@ class _Writer:
         for key, view in step.prepared.items():
             expression = view.format(*reads, **words)
             if expression not in self.known:
-                self.known[expression] = self.unique(f"{words['out']}_{key}")
+                self.known[expression] = unique(f"{words['out']}_{key}", self.taken)
                 self.prepare(self.known[expression], expression)
             words[key] = self.known[expression]
         return text.format(*reads, **words)

@@ -21,7 +21,8 @@ from ...node import Node, function_name
 from ...rules.indexing import getitem, scatter_add, setitem
 from ...rules.registry import RULES
 from ...rules.registry import plain as own_function
-from ...weak import WEAK, as_numpy, kind_name, plain
+from ...weak import WEAK, as_numpy, is_python_number, kind_name, plain
+from ..code import OPERATORS
 from ..python_numbers import expression
 
 
@@ -207,8 +208,8 @@ class Words:
 
 # --- the functions --------------------------------------------------------------------------------
 
-#: What Python's operators compute just as these functions do, on single numbers.
-OPERATORS: dict[Any, str] = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/"}
+#: What Python's operators compute just as these functions do, on single numbers, and faster.
+_FASTER_BY_OPERATOR = frozenset((np.add, np.subtract, np.multiply, np.divide))
 
 
 def _number(node: Node) -> Step:
@@ -226,11 +227,11 @@ def _elementwise(node: Node) -> Step:
     given = [words.read(p) if p is not None else words.argument(i) for i, p in _operands(node)]
     text = f"{words.function()}({', '.join(given)}"
     if node.value.ndim == 0:
-        sign = OPERATORS.get(node.function)
-        numpy_s = any(not isinstance(plain(v), (int, float)) or isinstance(v, np.generic)
-                      for v in node.arguments)  # fmt: skip
-        if sign is not None and numpy_s and node.value.dtype.kind == "f":
-            return words.step(Kind.NUMBER, expression=f"{given[0]} {sign} {given[1]}")
+        # of Python's numbers alone an operator would make one of Python's
+        has_numpys = not all(map(is_python_number, node.arguments))
+        if node.function in _FASTER_BY_OPERATOR and has_numpys and node.value.dtype.kind == "f":
+            symbol, _ = OPERATORS[node.function]
+            return words.step(Kind.NUMBER, expression=f"{given[0]} {symbol} {given[1]}")
         return words.step(Kind.NUMBER, expression=f"{text})")
     return words.step(
         Kind.INTO,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...node import Node
+from ..naming import unique
 from .plan import Constant, Converted, Op, Plan
 from .schedule import Schedule, checked_late, may_write_directly
 from .views import At, Axis, Term
@@ -121,13 +122,7 @@ class Names:
 
     def unique(self, wanted: str) -> str:
         """A name that nothing else has."""
-        wanted = wanted if wanted.isascii() else "x"
-        name, n = wanted, 1
-        while name in self._taken:
-            n += 1
-            name = f"{wanted}_{n}"
-        self._taken.add(name)
-        return name
+        return unique(wanted if wanted.isascii() else "x", self._taken)
 
     def _base_name(self, op: Op) -> str:
         return self.plan.names.get(op.node, "t")

@@ -19,15 +19,9 @@ from ...rules.linalg import logabsdet, sign_of_det
 from ...rules.registry import RULES
 from ...weak import WEAK, is_python_number, kind_name, plain
 from ..code import (
-    BIT_AND,
-    BIT_OR,
-    BIT_XOR,
-    COMPARE,
     NAME,
-    POWER,
-    PRODUCT,
-    SHIFT,
-    SUM,
+    OPERATORS,
+    PREFIXES,
     Code,
     binary,
     bracketed,
@@ -36,30 +30,6 @@ from ..code import (
     unary,
 )
 from ..literals import as_python_number, dtype, literal, number
-
-#: For each of these functions Python's operator, and how tightly it binds.
-OPERATORS: dict[Any, tuple[str, int]] = {
-    np.add: ("+", SUM),
-    np.subtract: ("-", SUM),
-    np.multiply: ("*", PRODUCT),
-    np.divide: ("/", PRODUCT),
-    np.floor_divide: ("//", PRODUCT),
-    np.remainder: ("%", PRODUCT),
-    np.matmul: ("@", PRODUCT),
-    np.power: ("**", POWER),
-    np.left_shift: ("<<", SHIFT),
-    np.right_shift: (">>", SHIFT),
-    np.bitwise_and: ("&", BIT_AND),
-    np.bitwise_xor: ("^", BIT_XOR),
-    np.bitwise_or: ("|", BIT_OR),
-    np.equal: ("==", COMPARE),
-    np.not_equal: ("!=", COMPARE),
-    np.less: ("<", COMPARE),
-    np.less_equal: ("<=", COMPARE),
-    np.greater: (">", COMPARE),
-    np.greater_equal: (">=", COMPARE),
-}
-_UNARY: dict[Any, str] = {np.negative: "-", np.positive: "+", np.invert: "~"}
 
 #: Reductions that arrays have as methods.
 _REDUCTIONS = frozenset((np.sum, np.mean, np.max, np.min, np.any, np.all))
@@ -128,8 +98,8 @@ def _operator(node: Node, codes: list[Code]) -> Code | None:
     first = getattr(node.arguments[0], "dtype", None)
     if function is np.power and first == np.bool_ and not isinstance(node.value, WEAK):
         return None  # x**2 is np.square(x), of another dtype
-    if function in _UNARY:
-        return unary(_UNARY[function], codes[0])
+    if function in PREFIXES:
+        return unary(PREFIXES[function], codes[0])
     if function not in OPERATORS or len(codes) != 2:
         return None
     symbol, level = OPERATORS[function]

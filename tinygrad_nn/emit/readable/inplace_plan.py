@@ -16,18 +16,16 @@ from ...graph.graph import count_uses
 from ...node import Node
 from ...rules.indexing import getitem, scatter_add, setitem
 from ...rules.registry import RULES
+from ..code import OPERATORS
 from ..naming import NUMBERED
 
 #: The functions that Python has as an assignment with an operator.
 AUGMENTED: dict[Any, str] = {
-    np.add: "+=",
-    np.subtract: "-=",
-    np.multiply: "*=",
-    np.divide: "/=",
-    np.floor_divide: "//=",
-    np.remainder: "%=",
-    np.power: "**=",
-}
+    function: f"{OPERATORS[function][0]}="
+    for function in (
+        np.add, np.subtract, np.multiply, np.divide, np.floor_divide, np.remainder, np.power
+    )
+}  # fmt: skip
 
 
 def is_basic(parent: Any, value: Any) -> bool:
