@@ -63,9 +63,14 @@ def compile(f: Function | None = None, backend: str = "numpy", donate_argnums: A
         The compiled function. Its ``source`` is the code of its last call's program.
 
     Raises:
-        DataError: a backend that there is not.
-        TraceError: when called: ``f`` needs a value that the next call may have otherwise, draws
-            random numbers, or uses a parameter that is none of its arguments.
+        DataError: a backend that there is not, or ``f`` is no function. When called: a place in
+            ``donate_argnums`` where there is no argument; a masked array or np.matrix.
+        TraceError: ``f`` is a method of an object. When called: ``f`` needs a value that the next
+            call may have otherwise, draws random numbers, or uses a parameter that is none of its
+            arguments; or an argument is an object whose content would be compiled in.
+        LabelError, InPlaceError: when called: labels that are none; a read-only array that ``f``
+            writes into.
+        DependencyError: when called: Numba or SciPy is not installed, for ``"numba"``.
 
     Example:
         >>> import numpy as np

@@ -191,7 +191,9 @@ class Graph:
         Raises:
             ShapeError: the graph has several outputs, or one that is not a single number.
             DtypeError: an argument that is not floating-point.
-            DataError: a place where there is no argument.
+            DataError: a place where there is no argument, or a program that changes an argument in
+                place.
+            NoRuleError: a gradient would flow through a function that has no derivative rule.
         """
         from .gradient import gradient
 
@@ -222,7 +224,12 @@ class Graph:
         return simplify(self)
 
     def source(self) -> str:
-        """The program as standalone NumPy source; see :func:`tinygrad_nn.derive`."""
+        """The program as standalone NumPy source; see :func:`tinygrad_nn.derive`.
+
+        Raises:
+            TraceError: a function that is not NumPy's, or a constant that source cannot hold: an
+                array of more than 100 entries, an object.
+        """
         from ..emit.readable.derive import source  # a floor above
 
         return source(self)

@@ -34,7 +34,8 @@ def trace(f: Callable[..., Any], *args: Any) -> Graph:
     Raises:
         TraceError: ``f`` returns nothing that was computed; or Python asks for a value that another
             run may have otherwise (``if loss < 1``, ``float(loss)``); or ``f`` puts something else
-            into a dict or list that was given to it.
+            into a dict or list that was given to it; or an argument or the result is not made of
+            real numbers.
         DataError: ``f`` is no function.
 
     Example:

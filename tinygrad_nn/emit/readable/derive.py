@@ -26,7 +26,7 @@ from .statements import INDENT, Statement, Writer, check, labels_test, shape_tex
 
 
 def derive(f: Callable[..., Any], *args: Any, wrt: Any = 0) -> str:
-    """The source of a function that computes ``f`` and its gradient, in NumPy alone.
+    r"""The source of a function that computes ``f`` and its gradient, in NumPy alone.
 
     Args:
         f: a function of arrays and Python numbers, or of nested dicts, lists and tuples of them,
@@ -42,9 +42,20 @@ def derive(f: Callable[..., Any], *args: Any, wrt: Any = 0) -> str:
 
     Raises:
         TraceError: ``f`` cannot be recorded, or would be frozen: it draws random numbers, uses a
-            parameter that is not among its arguments, or has shapes that depend on values.
+            parameter that is not among its arguments, or has shapes that depend on values. Or it
+            uses what NumPy source cannot express: an array of more than 100 entries that is none of
+            its arguments, a function that is not NumPy's.
         ShapeError: ``f`` gives no single number.
         DtypeError: an argument to differentiate with respect to is not floating-point.
+        DataError: ``wrt`` names no argument, or ``f`` changes one in place.
+        NoRuleError: a gradient would flow through a function that has no derivative rule.
+
+    Example:
+        >>> import numpy as np
+        >>> text = derive(lambda x: np.sum(x * x), np.ones(3))
+        >>> print(*text.splitlines()[-2:], sep="\n")
+            dx = 2 * x  # (3,)  of value (line 12)
+            return value, dx
     """
     graph = trace_for_good(f, *args)
     places = tuple(wrt) if isinstance(wrt, (tuple, list)) else (wrt,)
@@ -52,7 +63,7 @@ def derive(f: Callable[..., Any], *args: Any, wrt: Any = 0) -> str:
 
 
 def source(graph: Graph) -> str:
-    """The source of a function that runs ``graph``; see :func:`derive`."""
+    """The source of a function that runs ``graph``; see :meth:`Graph.source`."""
     return _text(graph)
 
 
