@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tinygrad_nn as tg
 from tinygrad_nn import tree
+from tinygrad_nn.errors import ExportError
+
+#: What an export is refused for that writes at an index it does not know.
+TWICE = "an entry may be written twice"
 
 onnx = pytest.importorskip("onnx")
 reference = pytest.importorskip("onnx.reference")
@@ -68,3 +73,32 @@ def assert_runs_as(path: Path, feed: dict[str, Any], expected: Any, tolerance: A
                 continue
             near = tolerance or (1e-11 if theirs.dtype == np.float64 else 2e-5)
             np.testing.assert_allclose(ours, theirs, rtol=near, atol=near, err_msg=runtime)
+
+
+def export(path: Path, f: Any, *args: Any, **options: Any) -> tuple[tg.Graph, dict[str, Any]]:
+    """The exported graph, and its arguments by name."""
+    graph = tg.trace(f, *args)
+    graph.to_onnx(path / "model.onnx", **options)
+    feed = dict(zip((graph.names[node] for node in graph.inputs), tree.leaves(args), strict=True))
+    return graph, feed
+
+
+def check(path: Path, f: Any, *args: Any, tolerance: Any = None) -> None:
+    """A function's model gives what the function gives."""
+    graph, feed = export(path, f, *args)
+    with np.errstate(all="ignore"):
+        assert_runs_as(path / "model.onnx", feed, graph.run(*args), tolerance)
+
+
+def refusal(path: Path, f: Any, *args: Any) -> str:
+    """Why a function's export was refused; empty if its model gives what the function does."""
+    try:
+        check(path, f, *args)
+    except ExportError as error:
+        return str(error).splitlines()[0].partition(" cannot be exported: ")[2]
+    return ""
+
+
+def model_of(path: Path) -> Any:
+    """The graph of the model that :func:`export` wrote."""
+    return onnx.load(str(path / "model.onnx")).graph
