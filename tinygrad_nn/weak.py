@@ -2,8 +2,9 @@
 
 NumPy lets ``array32 * 0.5`` stay float32 and ``array32 * np.float64(0.5)`` not; so a traced program
 must remember which of its numbers are Python's. These are Python numbers that can be asked for
-their shape and dtype like an array. NumPy takes them for its own, so what computes with them is
-handed the plain number (:func:`plain`).
+their shape and dtype like an array: weak ones, as the field calls a dtype that gives way to the one
+it meets. NumPy takes them for its own, so what computes with them is handed the plain number
+(:func:`plain`).
 
 A node has such a value exactly if Python computed it: its function then stands for Python's
 operator, whose integers have no bounds, and not for NumPy's function.

@@ -22,7 +22,6 @@ from tests.rules.cases import CASES
 from tinygrad_nn.datasets import toy, toy_parameters
 from tinygrad_nn.errors import DtypeError, ShapeError, TraceError
 from tinygrad_nn.graph import Graph, trace
-from tinygrad_nn.node import Node
 from tinygrad_nn.tree import leaves
 
 X, Y = toy()
@@ -480,8 +479,9 @@ def test_computed_labels_are_checked_where_they_are_computed() -> None:
         derived(scores, labels - 1)
 
 
-def test_labels_of_a_graph_made_by_hand_are_still_nodes() -> None:
-    graph = trace(tg.cross_entropy, X[:, :3], Y)
-    assert all(isinstance(node, Node) for node in graph.inputs)
-    with pytest.raises(ValueError, match="labels"):
-        compiled(graph.source())(X[:, :3], Y - 1)
+def test_the_source_of_a_loss_alone_checks_its_labels() -> None:
+    source = compiled(trace(tg.cross_entropy, X[:, :3], Y).source())
+    assert_same(source(X[:, :3], Y), tg.cross_entropy(X[:, :3], Y).data[()])
+    for wrong in (Y - 1, Y + 1):
+        with pytest.raises(ValueError, match="labels"):
+            source(X[:, :3], wrong)

@@ -102,6 +102,7 @@ rewrite(
     lambda p, c, x: np.where(p, 0, c * x),
     when=lambda c, x: x.dtype.kind == "f" and moderate(c, x),
 )
+
 # --- slices ---------------------------------------------------------------------------------------
 
 
