@@ -45,12 +45,21 @@ class Classifier:
             return type(self).forward(self.params, X)
         return self._value_and_grad(self.params, X, y, reg, self.l2)
 
-    def step(self, params, X, y, reg, rate):
-        """Descend along the gradient once, changing the parameters in place; return the loss."""
-        loss, gradients = self._value_and_grad(params, X, y, reg, self.l2)
-        for name, parameter in params.items():
-            parameter -= rate * gradients[name]
-        return loss
+    def step(self):
+        """Return a function that descends along the gradient once, and returns the loss.
+
+        It takes `(params, X, y, reg, rate)` and changes the parameters in place. It is no method,
+        whose object `tg.compile` would have to freeze.
+        """
+        value_and_grad, l2 = self._value_and_grad, self.l2
+
+        def step(params, X, y, reg, rate):
+            loss, gradients = value_and_grad(params, X, y, reg, l2)
+            for name, parameter in params.items():
+                parameter -= rate * gradients[name]
+            return loss
+
+        return step
 
     def predict(self, X):
         """Return the class with the highest score for each sample, shape (N,)."""
@@ -88,7 +97,7 @@ class Classifier:
             raise ValueError(f"X has {len(X)} samples and y {len(y)} labels")
         draw = (np.random if rng is None else rng).choice
         epoch = 1 if batch_size is None else max(len(X) // batch_size, 1)
-        step = self.step if backend is None else tg.compile(self.step, backend)
+        step = self.step() if backend is None else tg.compile(self.step(), backend)
         history = History()
         for i in range(num_iters):
             rows = slice(None) if batch_size is None else draw(len(X), batch_size)

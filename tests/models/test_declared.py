@@ -1,5 +1,7 @@
 """The declared models against the same derived by hand, and against the published figures."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,22 @@ def test_the_linear_softmax_reaches_the_published_losses_on_the_spiral():
     assert history.loss[180] == pytest.approx(0.786331, abs=1e-6)
     assert history.loss[190] == pytest.approx(0.786302, abs=1e-6)
     assert net.accuracy(X, y) == pytest.approx(0.49, abs=0.005)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("make", [SoftmaxClassifier, SVMClassifier, partial(TwoLayerNet, 4, 10, 3)])
+def test_compiled_training_goes_the_same_way(make, backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    X, y = toy()
+    sizes = () if isinstance(make, partial) else (4, 3)
+    losses = []
+    for used in (None, backend):
+        net = make(*sizes, rng=np.random.RandomState(0))
+        rng = np.random.RandomState(1)
+        losses.append(net.train(X, y, X, y, 0.1, num_iters=20, rng=rng, backend=used).loss)
+    np.testing.assert_allclose(*losses, rtol=1e-10)
+    assert losses[0][-1] < losses[0][0]
 
 
 def test_the_svm_learns_the_toy_data():
