@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...errors import GradientError
 from ...node import Node
-from . import mistakes, mistakes_sides
+from . import arguments, mistakes, mistakes_sides, retrace
 from .blame import Blame, of_place, unreturned
 from .draws import Draw, draws
 from .locate import has_sign, locate
@@ -78,6 +79,7 @@ def _judged(run: Run, observation: Observation) -> Audit:
     culprit = None
     if suspect is not None:
         blame = Blame(observation, used, labels, wrong, right)
+        suspect = _tried(suspect, retrace.unscaled, blame, suspect)
         culprit, more = _culprit(observation, suspect, verdicts, blame)
         notes = (*notes, *more, *_other_mistakes(suspect, blame, culprit))
     return Audit(
@@ -126,26 +128,47 @@ def _culprit(
     found, notes = _explanation(observation, suspect, verdicts)
     if not _is_believed(found, suspect, blame.labels):
         found = None
-    node = getattr(found, "node", None) or suspect.node
-    missing = suspect.kind == "missing"
-    if getattr(found, "node", None) is not None:
-        missing = bool(getattr(found, "missing", missing))
+    said = getattr(found, "node", None)
+    as_said = (suspect.node, suspect.kind == "missing") if said is None else (said, found.missing)
+    node, missing = _tried(as_said, _step_of, found, suspect, blame)
     exact, correction = bool(getattr(found, "exact", False)), getattr(found, "correction", "") or ""
+    if said is not None and node is not said:  # it would be that of another line
+        step = getattr(found, "step", None)
+        if step is not None:
+            correction = retrace.divided(node, step) if missing else ""
     text = getattr(found, "explanation", "") or in_words(observation, suspect)
     place = where(node)
     if place is None:
         return None, (*notes, "the source of the wrong step is not known")
     spot, moved = of_place(place), None
-    argument = blame.of_argument(suspect) if not (exact and correction) and not missing else None
-    if argument is not None:
+    step = getattr(found, "step", None)
+    argument = _tried(None, arguments.of_swapped, blame)
+    if argument is None and not (exact and correction) and not missing:
+        argument = blame.of_argument(suspect)
+    argument = argument or _tried(None, arguments.of_unused, blame, suspect.nodes)
+    whole = not (missing and retrace.is_step_of_values(step))
+    helper = _tried(None, retrace.of_helper, blame, node, whole)
+    slope = None
+    if not missing and step is None:
+        slope = _tried(None, retrace.of_slope, blame, node)
+    if slope is not None:
+        moved, correction = retrace.in_calls_of(blame, slope, node), ""
+        at = where(slope)
+        moved = moved or (of_place(at) if at is not None else None)
+    elif argument is not None:
         spot, text, correction, exact = argument.spot, argument.text, argument.correction, True
+    elif helper is not None:
+        moved = replace(helper, missing=missing)
     elif missing or blame.is_part(node):
         moved = blame.of_missing(node)
     else:
-        moved = blame.of_shared(suspect.nodes if node is suspect.node else (node,))
-        moved = moved or blame.of_taken(node)
+        nodes = suspect.nodes if node is suspect.node else retrace.executions(blame, node, suspect)
+        moved = (
+            blame.of_shared(nodes)
+            or blame.of_taken(node)
+            or _tried(None, arguments.of_loop, blame, node)
+        )
     if moved is not None:
-        step = getattr(found, "step", None)
         correction = stepped(moved.file, moved.line, step) if step is not None else ""
         spot, missing = moved, moved.missing
     culprit = Culprit(
@@ -159,6 +182,40 @@ def _culprit(
         missing=missing,
     )
     return culprit, notes
+
+
+def _tried(otherwise: Any, search: Callable[..., Any], *args: Any) -> Any:
+    """What a search for a better line gives; where it fails, the line that is known already."""
+    try:
+        return search(*args)
+    except Exception:
+        if os.environ.get(STRICT):
+            raise
+        return otherwise
+
+
+def _step_of(found: Any, suspect: Suspect, blame: Blame) -> tuple[Node, bool]:
+    """The step at fault, and whether something is missing after it."""
+    node: Node = getattr(found, "node", None) or suspect.node
+    missing = suspect.kind == "missing"
+    if getattr(found, "node", None) is not None:
+        missing = bool(getattr(found, "missing", missing))
+    step = getattr(found, "step", None)
+    told = getattr(found, "correction", "") or step
+    if missing and not told and suspect.kind == "value" and suspect.factor is not None:
+        return suspect.node, False  # it is there, but for a factor
+    if missing and (step is None or step[0] not in ("*", "/")):
+        node = retrace.beside(suspect, node)
+        written = getattr(found, "correction", "")
+        return (node if written else retrace.before_scaling(blame, node, suspect)), True
+    if step is not None and step[0] == "/" and not missing:
+        total = retrace.of_sum(blame, node)
+        if total is not None:
+            return total, False
+        last = retrace.last_change(blame, node)
+        if last is not None:
+            return last, True
+    return node, missing
 
 
 def _other_mistakes(suspect: Suspect, blame: Blame, culprit: Culprit | None) -> tuple[str, ...]:

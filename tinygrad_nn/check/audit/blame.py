@@ -124,7 +124,7 @@ class Blame:
             outcome = self.repairs.attempt(changes, scale=False)
             if outcome is None or outcome.mended != set(self.repairs.wrong):
                 continue
-            for call in self._chain(node)[:1]:
+            for call in self.chain(node)[:1]:
                 for target, spot in _renamings(call.code, call.names.get(value, ())):
                     if self._takes(node, call, target):
                         return spot
@@ -133,7 +133,7 @@ class Blame:
     def _line_in(self, call: Call, node: Node) -> int:
         """The line of a call's function in which a value was made, or returned; 0 if in none."""
         place = where(node)
-        for inner in self._chain(node):
+        for inner in self.chain(node):
             if inner is call:
                 return place.line if place is not None else 0
             place = inner.place
@@ -150,28 +150,41 @@ class Blame:
         part = label is not None and label.kind == "contribution"
         return part or any(n not in used for n, _ in self._other_executions([node]))
 
+    def is_forward(self, node: Node) -> bool:
+        """Whether a value is one of the forward pass, or only made of such: ``-u``."""
+        if node in self.observation.forward or node.function is None:
+            return True
+        label = self.labels.found.get(node)
+        return label is not None and label.kind == "forward"
+
     def _users(self, node: Node) -> list[Node]:
         """What takes a value to wrong gradients, and to no right one."""
         needed = ancestors(self.repairs.roots[n] for n in self.repairs.wrong)
         shared = ancestors(self.repairs.roots[n] for n in self.repairs.right)
         return [u for u in self.repairs.users.get(node, ()) if u in needed and u not in shared]
 
-    def _chain(self, node: Node) -> list[Call]:
+    def chain(self, node: Node) -> list[Call]:
+        """The calls that a step was executed in, from the inside out."""
         call = self.calls.get(node)
         return list(call.chain()) if call is not None else []
 
     def _where_named(self, node: Node, users: list[Node]) -> Iterator[Call]:
         """The calls in which a value may have been renamed: where it is used, and made."""
-        chains = [self._chain(u) for u in users]
+        chains = [self.chain(u) for u in users]
         common = [c for c in chains[0] if all(c in chain for chain in chains)] if chains else []
         seen = {id(c) for c in common[:1]}
         yield from common[:1]
-        yield from (c for c in self._chain(node) if id(c) not in seen)
+        yield from (c for c in self.chain(node) if id(c) not in seen)
 
     def _takes(self, user: Node, call: Call, name: str) -> bool:
-        """Whether what was executed for a step, in the text of a call, mentions a name."""
+        """Whether what was executed for a step, in the text of a call, mentions a name.
+
+        If the step is outside the call, whether the call returns what has that name.
+        """
+        if call not in self.chain(user):
+            return name in _returned_names(call.code)
         place = where(user)
-        for inner in self._chain(user):
+        for inner in self.chain(user):
             if inner is call:
                 break
             place = inner.place
@@ -187,7 +200,7 @@ class Blame:
         call, label = self.calls.get(node), self.labels.found.get(node)
         if call is None or call.parent is None or label is None or not users:
             return None
-        if any(call in self._chain(u) for u in users):
+        if any(call in self.chain(u) for u in users) or not self._has_its_factor(call, label):
             return None
         contributions = self.draws[0].contributions
         edges = [label.use, *label.others] if label.use is not None else contributions
@@ -196,11 +209,21 @@ class Blame:
         consumers = [e[0] for e in edges if e is not None and e[0].inputs[e[1]] is label.node]
         origin = self.calls.get(label.node)
         for consumer in consumers:
-            chain = self._chain(consumer)
+            chain = self.chain(consumer)
             if not chain or chain[0] is origin or (origin is not None and origin not in chain):
                 return None
         place = call.place
         return of_place(place, missing=True) if place is not None and consumers else None
+
+    def _has_its_factor(self, call: Call, label: Label) -> bool:
+        """Whether a function returns a derivative with the factor that it was given one with."""
+        if label.is_exact:
+            return True
+        inside = [n for n in self.observation.backward if call in self.chain(n)]
+        given = {p for n in inside for p in n.inputs if isinstance(p, Node)} - set(inside)
+        found = [self.labels.found[p] for p in given if p in self.labels.found]
+        found = [x for x in found if x.kind in ("cotangent", "contribution")]
+        return not found or any(abs(x.factor / label.factor - 1) < 1e-8 for x in found)
 
     def _lost(self, label: Label) -> set[Call | None]:
         """The calls of the forward pass through whose uses a part of a derivative does not come."""
@@ -272,11 +295,11 @@ class Blame:
         same = all(self.calls.get(n) is call for n in suspect.nodes)
         if call is None or call.parent is None or call.place is None or not same:
             return None
-        inside = {n for n in self.observation.backward if call in self._chain(n)}
+        inside = {n for n in self.observation.backward if call in self.chain(n)}
         steps = sorted(inside, key=self.repairs.position.__getitem__)
         given = (p for n in steps for p in n.inputs if isinstance(p, Node) and p not in inside)
         for old in dict.fromkeys(given):
-            name = self._given_as(old, call)
+            name = self.given_as(old, call)
             if name is None:
                 continue
             only = frozenset(u for u in self.repairs.users.get(old, ()) if u in inside)
@@ -284,10 +307,10 @@ class Blame:
                 changes = [{old: d.values[new]} for d in self.draws]
                 outcome = self.repairs.attempt(changes, scale=False, only=only)
                 if outcome is not None and outcome.mended == set(self.repairs.wrong):
-                    return self._told(call.place, suspect.node, name, self.observation.name_of(new))
+                    return self.told(call.place, suspect.node, name, self.observation.name_of(new))
         return None
 
-    def _given_as(self, node: Node, call: Call) -> str | None:
+    def given_as(self, node: Node, call: Call) -> str | None:
         """The argument of a call that is a value; None if none is."""
         names = call.parent.names.get(node, []) if call.parent is not None else []
         operands = call.place.operands if call.place is not None else ()
@@ -305,7 +328,8 @@ class Blame:
             if other is not None and np.shape(other) == np.shape(value):
                 yield node
 
-    def _told(self, place: Place, node: Node, old: str, new: str) -> Argument:
+    def told(self, place: Place, node: Node, old: str, new: str) -> Argument:
+        """A call of the function that a step is in, in words, with the name that belongs there."""
         text = f"`{place.expression}` is given {old}, where {new} belongs"
         code, line = place.expression, place.source_line.strip()
         mended = re.sub(rf"(?<![\w.]){re.escape(old)}(?!\w)", lambda _: new, code)
@@ -364,6 +388,32 @@ def _renamings(code: CodeType, names: Iterable[str]) -> Iterator[tuple[str, Spot
         line, end = statement.lineno, statement.end_col_offset or 0
         spot = Spot(code.co_filename, line, ast.unparse(statement), (statement.col_offset, end))
         yield from ((ast.unparse(t), spot) for t in targets)
+
+
+def entry_of(code: CodeType, name: str) -> Spot | None:
+    """The statement of a function that gives a dict an entry of this name, or writes one."""
+    function = _function(linecache.getlines(code.co_filename), code)
+    for statement in ast.walk(function) if function is not None else ():
+        keys: list[ast.expr | None] = []
+        if isinstance(statement, (ast.Assign, ast.Return, ast.AnnAssign)):
+            inner = [n for n in ast.walk(statement) if isinstance(n, (ast.Dict, ast.Call))]
+            keys += [k for n in inner if isinstance(n, ast.Dict) for k in n.keys]
+            given = [k.arg for n in inner if isinstance(n, ast.Call) for k in n.keywords]
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            keys += [t.slice for t in targets if isinstance(t, ast.Subscript)]
+            named = any(isinstance(k, ast.Constant) and k.value == name for k in keys)
+            if named or name in given:
+                text = linecache.getline(code.co_filename, statement.lineno).strip()
+                return Spot(code.co_filename, statement.lineno, text)
+    return None
+
+
+def _returned_names(code: CodeType) -> set[str]:
+    """The names that a function's return statements mention."""
+    function = _function(linecache.getlines(code.co_filename), code)
+    found = ast.walk(function) if function is not None else ()
+    returned = [n.value for n in found if isinstance(n, ast.Return) and n.value is not None]
+    return {n.id for value in returned for n in ast.walk(value) if isinstance(n, ast.Name)}
 
 
 def _function(lines: list[str], code: CodeType) -> ast.AST | None:

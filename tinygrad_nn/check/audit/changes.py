@@ -3,7 +3,7 @@
 For a step that was executed once: every derivative and every value of its shape. For one that was
 executed often (a loop, a function of several layers): for all executions together the derivatives
 around the executions of a forward step, or the rows of one derivative.
-Imports: draws, matching, observe, suspect.
+Imports: draws, matching, observe, pairing, suspect.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ...node import Node
 from .draws import Draw
 from .matching import Candidate, Candidates, instruction, squeezed
 from .observe import Observation
+from .pairing import in_rounds
 from .repair import Change, Outcome
 from .suspect import Label
 
@@ -139,12 +140,18 @@ class Possible:
         where = [step.all.index(node) for node in step.nodes]
         for executed in self.forward.values():
             if len(executed) == n:
-                for order in (executed, executed[::-1]):
+                for order in (
+                    executed,
+                    executed[::-1],
+                    *in_rounds(executed, step.all, self.position),
+                ):
                     yield from self._paired(step, [order[i] for i in where])
             elif len(executed) > 1:
                 for order in (executed, executed[::-1]) if len(executed) > n else ():
                     for first in (0, len(executed) - n):  # one end of a loop needs no derivative
                         yield from self._paired(step, [order[first + i] for i in where])
+                for order in in_rounds(executed, step.all, self.position):
+                    yield from self._paired(step, [order[i] for i in where])
                 latest = self._latest(executed, step.nodes)
                 if latest is not None:
                     yield from self._paired(step, latest)

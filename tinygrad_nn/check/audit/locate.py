@@ -4,7 +4,7 @@ A step is right if its value is a derivative of the loss, or a value of the forw
 others, from which wrong gradients are computed, the culprit is the first for which there is a
 derivative that, put in its place, makes the wrong gradients right and leaves the others right. If
 there is none, the same is tried with the right steps: then something is missing after one of them.
-Imports: changes, draws, matching, observe, repair, suspect.
+Imports: changes, draws, matching, naming, observe, repair, suspect.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ...node import Node
 from .changes import Mend, Possible, Step, by_instruction, quality
 from .draws import Draw
 from .matching import Candidates, Labels, instruction
+from .naming import is_called
 from .observe import Observation, ancestors, where
 from .repair import Change, Repairs, ratio_of, scaled
 from .suspect import Label, Suspect
@@ -469,9 +470,27 @@ class _Search:
         ((node, value),) = list(missing.first.items())[:1]
         if ratio_of(self.draws[0].values[node], value) is not None:
             return False
+        if self._is_named(mend, node):
+            return False
         meant = [mend.first[n] for n in mend.step.nodes]
         known = [self.draws[0].values[n] for n in self.observation.backward]
         return all(ratio_of(x, value) is None for x in (*meant, *known))
+
+    def _is_named(self, mend: Mend, before: Node) -> bool:
+        """Whether a step's value is called what it should be, ``dz``: so it was meant to be that.
+
+        And what it is computed from is a whole derivative. The gradient of a parameter is always
+        called so, whatever it is computed from.
+        """
+        calls, known = self.observation.calls, self.labels.found.get(before)
+        if len(mend.step.all) > 1 or known is None or known.kind != "cotangent":
+            return False
+        if calls.get(before) is not calls.get(mend.step.nodes[-1]):
+            return False
+        node, label = mend.step.nodes[-1], mend.label
+        if label.kind != "cotangent" or label.node in self.observation.params.values():
+            return False
+        return is_called(node, mend.first[node], self.draws[0])
 
 
 def has_sign(node: Node) -> bool:
