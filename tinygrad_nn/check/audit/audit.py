@@ -152,7 +152,7 @@ def _culprit(
     if not missing and step is None:
         slope = _tried(None, retrace.of_slope, blame, node)
     if slope is not None:
-        moved, correction = retrace.in_calls_of(blame, slope, node), ""
+        moved = retrace.in_calls_of(blame, slope, node)
         at = where(slope)
         moved = moved or (of_place(at) if at is not None else None)
     elif argument is not None:
@@ -169,7 +169,9 @@ def _culprit(
             or _tried(None, arguments.of_loop, blame, node)
         )
     if moved is not None:
-        correction = stepped(moved.file, moved.line, step) if step is not None else ""
+        here = (moved.file, moved.line) == (place.file, place.line) and not moved.missing
+        if step is not None or not here:
+            correction = stepped(moved.file, moved.line, step) if step is not None else ""
         spot, missing = moved, moved.missing
     culprit = Culprit(
         file=spot.file,

@@ -195,11 +195,14 @@ def renamed(node: Node, old: str, new: str) -> str:
     """The user's line with another text for a name, wherever it is read; empty if it is none."""
     place = where(node)
     source = place.source_line.strip() if place is not None else ""
-    left, equals, right = source.partition(" = ")
-    if not old.isidentifier() or not equals or not _parses(source):
+    equals = "return " if source.startswith("return ") else " = "
+    left, found, right = source.partition(equals)
+    if not old.isidentifier() or not found:
         return ""
     made = re.sub(rf"(?<![\w.]){old}(?!\w)", lambda _: wrapped(new), right)
-    made = f"{left} = {made}"
+    made = f"{left}{equals}{made}"
+    if equals == "return ":
+        return made if made != source else ""
     return tidy(made, wrapped(new)) if made != source and _parses(made) else ""
 
 

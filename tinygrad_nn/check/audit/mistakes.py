@@ -23,6 +23,7 @@ from . import (
     mistakes_locals,
     mistakes_missing,
     mistakes_operands,
+    mistakes_parts,
     mistakes_scalars,
     mistakes_unused,
     mistakes_values,
@@ -69,6 +70,7 @@ _TABLES = (
     *mistakes_writing.TABLE,
     *mistakes_unused.TABLE,
     *mistakes_values.TABLE,
+    *mistakes_parts.TABLE,
 )
 _FOR_SINGLE = (
     mistakes_missing.missing_mask,
@@ -140,6 +142,13 @@ def _first_difference(speaker: Speaker, suspect: Suspect | None) -> Explanation 
         return None
     expected, unused = _expected(trial, suspect), mistakes_unused.hint(trial)
     known = expected and np.ndim(expected[0])
+    if _runs_forward(trial, suspect):
+        told = suspect.expected.text(trial.observation)
+        text = (
+            f"{_DIFFERS}: the loop goes through the steps in the order of the forward pass, but "
+            f"{told} comes from the steps after each: the loop must be reversed"
+        )
+        return Explanation(text, False, "", None, False)
     purpose = speaker.purpose(expected[0], suspect.node) if known else ""
     if not purpose and not unused:
         return None
@@ -148,9 +157,26 @@ def _first_difference(speaker: Speaker, suspect: Suspect | None) -> Explanation 
     return Explanation(text, False, "", None, suspect.kind == "missing")
 
 
+def _runs_forward(trial: Trial, suspect: Suspect) -> bool:
+    """Whether a loop hands a derivative from each step on to the next, and not to the last."""
+    label = suspect.expected
+    if label is None or label.kind == "forward":
+        return False
+    mine = [n for n in trial.program if key(n) == key(suspect.node)]
+    ahead = [n for n in trial.observation.nodes if key(n) == key(label.node)]
+    if len(mine) != len(ahead) or len(mine) < 3:
+        return False
+    i, k = mine.index(suspect.node), ahead.index(label.node)
+    linked = mine[0] in ancestors([mine[1]]) and ahead[0] in ancestors([ahead[1]])
+    return linked and i == k != len(mine) - 1 - i
+
+
 def _single(speaker: Speaker, suspect: Suspect | None) -> Saying | None:
     """The one mistake that makes all the wrong gradients of a trial what they are."""
     trial = speaker.trial
+    mixed = mistakes_parts.one_array(speaker)
+    if mixed is not None:
+        return mixed
     sums = terms(speaker)
     found = _search(trial, speaker, suspect)
     if sums is not None and sums.separate:
@@ -165,6 +191,8 @@ def _single(speaker: Speaker, suspect: Suspect | None) -> Saying | None:
         path = single_use(trial)
         if path is not None:
             return say_path(speaker, path)
+        if sums is not None and sums.lost is not None:
+            return Saying(sums.text, "", sums.lost, missing=True, step=("+=", ""))
         return Saying(sums.text, "", None) if sums is not None else None
     if sums is not None and found.also:
         return replace(found, text=f"{found.also}; {sums.text}")
@@ -261,12 +289,19 @@ def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying |
         for i, (cost, table) in enumerate(_TABLES)
         if not single or table in _FOR_SINGLE
     ]
-    best, least = _at_home(trial, speaker, suspect, plan)
+    plan += [
+        (cost + _distance(site, home), len(_TABLES), len(plan), site)
+        for cost, site in ((1.1, s) for s in _takers(trial))
+    ]
+    first, rest = _in_parts(trial, speaker, plan, home)
+    best, least = _at_home(trial, speaker, suspect, plan, least=rest)
+    best = best or first
     for bound, i, _, site in sorted(plan, key=lambda entry: entry[:3]):
         if bound >= least or trial.exhausted:
             break
-        away = bound - _TABLES[i][0]
-        for edit in _cheaper(_TABLES[i][1](speaker, site), trial):
+        floor, table = _TABLES[i] if i < len(_TABLES) else (1.1, mistakes_locals.aliased)
+        away = bound - floor
+        for edit in _cheaper(table(speaker, site), trial):
             if edit.cost + away < least and trial.accepts(edit):
                 cost = edit.cost + away + edit.doubt() + _doubt(trial, edit)
                 if cost < least:
@@ -281,18 +316,36 @@ def _search(trial: Trial, speaker: Speaker, suspect: Suspect | None) -> Saying |
     return replace(said, correction="") if some and best.missing else said
 
 
+def _in_parts(
+    trial: Trial, speaker: Speaker, plan: list[tuple[float, int, int, Site]], home: Node | None
+) -> tuple[Edit | None, float]:
+    """The simplest change of a part of a derivative, and its cost: they are soon looked through."""
+    best: Edit | None = None
+    least = float("inf")
+    for _, i, _, site in plan:
+        if i >= len(_TABLES) or _TABLES[i] not in mistakes_parts.TABLE:
+            continue
+        for edit in _TABLES[i][1](speaker, site):
+            cost = edit.cost + _distance(site, home)
+            if cost < least and trial.accepts(edit):
+                cost += edit.doubt() + _doubt(trial, edit)
+                if cost < least:
+                    best, least = edit, cost
+    return best, least
+
+
 def _at_home(
     trial: Trial,
     speaker: Speaker,
     suspect: Suspect | None,
     plan: list[tuple[float, int, int, Site]],
+    least: float,
 ) -> tuple[Edit | None, float]:
     """The simplest change in the suspect's line, and what it costs.
 
     What the suspect should have been is known, so that most changes need not be tried to the end.
     """
     best: Edit | None = None
-    least = float("inf")
     expected = _expected(trial, suspect)
     if suspect is None or not expected:
         return best, least
@@ -301,7 +354,7 @@ def _at_home(
     for bound, i, _, site in sorted(plan, key=lambda entry: entry[:3]):
         if bound >= least or trial.spent > _AT_HOME * BUDGET:
             break
-        if (site[0].code, line(site[0])) != key_of or site[0] not in above:
+        if (site[0].code, line(site[0])) != key_of or site[0] not in above or i >= len(_TABLES):
             continue
         for edit in _TABLES[i][1](speaker, site):
             if edit.cost >= least or not trial.gives(edit, home, expected):
@@ -396,3 +449,21 @@ def _suspects(trial: Trial) -> Iterator[tuple[Site, bool]]:
     for site in found:
         if 1 < len(site) <= _FEW:
             yield from (((node,), True) for node in site)
+
+
+def _takers(trial: Trial) -> list[Site]:
+    """The first to use each value of the forward pass that every wrong gradient is computed from.
+
+    It may be taken as it is (``delta = error``), where a derivative belongs.
+    """
+    taken: dict[Node, Node] = {}
+    common: set[Node] | None = None
+    for name in trial.wrong:
+        above = ancestors([trial.observation.grads[name]]) & trial.backward
+        used = {p for n in above for p in n.inputs if p in trial.observation.forward}
+        common = used if common is None else common & used
+    for n in trial.program:
+        for p in n.inputs:
+            if p in (common or ()) and n in trial.backward:
+                taken.setdefault(p, n)
+    return [(n,) for n in dict.fromkeys(taken.values())]

@@ -410,6 +410,9 @@ def fitted(trial: Trial, site: Site, term: Apply, base: Apply | None = None) -> 
     reached = [name for name, _ in trial.stages(site) if name in trial.wrong]
     if len(reached) < len(trial.wrong):
         return None
+    foretold = trial.foresight.factor(site, value(first), value(second), first, second)
+    if foretold is not None:
+        return nice(foretold[0]) if foretold else None
     name = reached[0]  # the cheapest; whether the others agree is for the trial of the change
     g0, g1 = (trial.gradient(site, value(c), 0, name) for c in (first, second))
     truth = trial.truth(name, 0)

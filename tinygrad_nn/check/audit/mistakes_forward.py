@@ -253,4 +253,54 @@ def pairings(trial: Trial, mine: tuple[Node, ...], others: tuple[Node, ...]) -> 
             ways.append(tuple(recent))
         if n == 1:
             ways += [(0,), (m - 1,)]
+        elif n <= m:
+            ways += _by_samples(trial, mine, others)
+            related = _by_argument(trial, mine, others)
+            ways += [related] if related is not None else []
     return dict.fromkeys(ways)
+
+
+def _by_samples(
+    trial: Trial, mine: tuple[Node, ...], others: tuple[Node, ...]
+) -> list[tuple[int, ...]]:
+    """In the opposite order for each of several samples, which are done one after the other."""
+    tagged = sorted(
+        [(trial.index.get(x, -1), False, j) for j, x in enumerate(others)]
+        + [(trial.index.get(x, -1), True, j) for j, x in enumerate(mine)]
+    )
+    runs: list[tuple[bool, list[int]]] = []
+    for _, own, j in tagged:
+        if not runs or runs[-1][0] != own:
+            runs.append((own, []))
+        runs[-1][1].append(j)
+    ahead, back = [r for own, r in runs if not own], [r for own, r in runs if own]
+    sizes = {(len(a), len(b)) for a, b in zip(ahead, back, strict=False)}
+    if len(ahead) != len(back) or len(ahead) < 2 or len(sizes) != 1 or runs[0][0]:
+        return []
+    ((f, b),) = sizes
+    ways = []
+    for skipped in {0, f - b} if 1 < f >= b else ():
+        ways.append(tuple(a[f - 1 - skipped - i] for a in ahead for i in range(b)))
+    return ways
+
+
+def _by_argument(
+    trial: Trial, mine: tuple[Node, ...], others: tuple[Node, ...]
+) -> tuple[int, ...] | None:
+    """The values that were computed from an argument, or that it was computed from."""
+    near = trial.__dict__.get("_near_values")
+    if near is None:
+        near = trial.__dict__["_near_values"] = {}
+        for local in trial.__dict__.get("_local_list") or ():
+            for z, a in zip(local.inputs, local.outputs, strict=True):
+                near.setdefault(z, set()).add(a)
+                near.setdefault(a, set()).add(z)
+    at = {x: k for k, x in enumerate(others)}
+    found = []
+    for x in mine:
+        given = (p for p in x.inputs if isinstance(p, Node))
+        known = {at[o] for p in given for o in near.get(p, ()) if o in at}
+        if len(known) != 1:
+            return None
+        found.append(known.pop())
+    return tuple(found)

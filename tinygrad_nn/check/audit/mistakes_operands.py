@@ -19,7 +19,7 @@ from .mistakes_edits import Site
 from .mistakes_forward import pairings, picks
 from .mistakes_trial import Apply, Edit, Env, Trial, perform, sites
 from .mistakes_words import Saying, Speaker
-from .observe import where
+from .observe import ancestors, where
 from .words import Words, line
 
 PRODUCTS = (np.matmul, np.dot, np.outer)
@@ -291,8 +291,10 @@ def _say_swap(speaker: Speaker, swap: Swap) -> Saying:
         to = to[:-2] if to.endswith(".T") else f"{wrapped(to)}.T"
     to = f"-{wrapped(to)}" if swap.negated else to
     call = call_of(speaker, node, i)
-    if call is not None:
+    if call is not None and len({line(u) for u in _callers(trial, swap.group)}) == 1:
         return _say_call(speaker, swap, call)
+    applied = _function_of(old, new) if call is not None and not swap.turned else ""
+    to = f"{applied}({was})" if applied else to
     values = trial.values[0]
     before = values.get(old, old.value) if old is not None else node.arguments[i]
     after = values.get(new, new.value)
@@ -319,6 +321,20 @@ def _say_swap(speaker: Speaker, swap: Swap) -> Saying:
         text += f": {between}"
     meaning = speaker.meaning(swap.group.nodes, swap.apply)
     return Saying(text + (f" ({meaning})" if meaning else ""), correction, node)
+
+
+def _callers(trial: Trial, group: Group) -> list[Node]:
+    found = (trial.caller(n) for n in group.site)
+    return [n for n in found if n is not None]
+
+
+def _function_of(old: Node | None, new: Node) -> str:
+    """The function of one argument that makes one value of another; empty if none does."""
+    code = new.code
+    if old is None or code is None or code is old.code or code.co_argcount != 1:
+        return ""
+    known = code.co_name.isidentifier() and old in ancestors([new])
+    return code.co_name if known else ""
 
 
 def _say_call(speaker: Speaker, swap: Swap, call: Call) -> Saying:

@@ -30,6 +30,7 @@ class Terms:
         correction: the statement that adds a term that is missing; empty if none is.
         node: what it comes after.
         uses: the terms that are counted wrongly, each with the parameter.
+        lost: the gradient that only one execution is counted in: it is not added up.
     """
 
     text: str
@@ -37,6 +38,7 @@ class Terms:
     correction: str = ""
     node: Node | None = None
     uses: tuple[tuple[str, Use], ...] = ()
+    lost: Node | None = None
 
     def as_part(self, speaker: Speaker, node: Node, value: Any) -> str:
         """The line with what a term contributes, if that is what a changed value is; or empty."""
@@ -65,20 +67,24 @@ def terms(speaker: Speaker) -> Terms | None:
     sentences, separate, additions = [], True, []
     alike: dict[float, list[str]] = {}
     told: set[object] = set()
+    lost: Any = None
     for combination in found:
         common = combination.common
         if common is not None and len(combination.factors) > 1:
             separate = False
             sentences.append(f"the gradient of {combination.name} {speaker.times(common)}")
             continue
-        last = _only_last(combination)
+        last = _only_one(combination)
         if last is not None:
             separate = False
             words = speaker.words
+            which = "first" if last.first == 0 else "last"
             sentences.append(
                 f"{combination.name} is used in {words.at(last.node)}, executed {last.of} times: "
-                "yours counts only the last one, and the others are overwritten or left out"
+                f"yours counts only the {which} one, and the others are overwritten or left out"
             )
+            if len(speaker.trial.wrong) == 1:
+                lost = speaker.trial.observation.grads[combination.name]
             continue
         for use, factor in combination.off:
             separate = separate and _is_penalty(speaker, use)
@@ -97,7 +103,7 @@ def terms(speaker: Speaker) -> Terms | None:
         made = ("", made[1])
     uses = tuple((c.name, use) for c in found for use, _ in c.off)
     correction, node = made or ("", None)
-    return Terms(text, separate, correction, node, uses)
+    return Terms(text, separate, correction, node, uses, lost)
 
 
 def _condensed(speaker: Speaker, sentences: list[str], alike: dict[float, list[str]]) -> list[str]:
@@ -111,14 +117,16 @@ def _condensed(speaker: Speaker, sentences: list[str], alike: dict[float, list[s
     return sentences
 
 
-def _only_last(combination: Combination) -> Use | None:
-    """The last execution of a use, if that alone is counted."""
+def _only_one(combination: Combination) -> Use | None:
+    """The last execution of a use, or the first, if that alone is counted."""
     several = [(use, f) for use, f in combination.factors if use.of > 1]
     if not several or any(use.of == 1 and f != 1 for use, f in combination.factors):
         return None
-    *others, (last, factor) = several
-    alone = factor == 1 and all(f == 0 for _, f in others) and last.first == last.of - 1
-    return last if alone and len(several) == last.of else None
+    for (one, factor), others in ((several[-1], several[:-1]), (several[0], several[1:])):
+        alone = factor == 1 and all(f == 0 for _, f in others) and one.of == len(several)
+        if alone and one.first in (0, one.of - 1):
+            return one
+    return None
 
 
 def _added(speaker: Speaker, name: str, use: Use) -> tuple[str, Node] | None:

@@ -3,7 +3,7 @@
 A mistake is a single change of the text, so its repair is one too: the same operation of the user's
 program is changed in all its executions, what depends on it is computed again, and the gradients
 are compared with autodiff's, in every draw. Nothing of the user's code is run again for it.
-Imports: draws, observe, replay, rounding; graph (how a node is
+Imports: draws, foresight, observe, replay, rounding; graph (how a node is
 computed), node, rules, weak.
 """
 
@@ -22,6 +22,7 @@ from ...node import Node
 from ...rules.registry import RULES
 from ...weak import plain
 from .draws import Draw
+from .foresight import Foresight
 from .observe import Observation, ancestors, where
 from .replay import replay
 from .rounding import least
@@ -265,7 +266,18 @@ class Trial:
         stages = self.stages(edit.nodes)
         if not {name for name, _ in stages}.issuperset(self.wrong):
             return False
+        if self.foresight.refuses(edit):
+            return False
         return all(self._mends(edit, stages, draw) for draw in range(len(self.draws)))
+
+    @functools.cached_property
+    def foresight(self) -> Foresight:
+        """What changes would do, as far as it can be foretold."""
+        return Foresight(self)
+
+    def env(self, draw: int) -> Env:
+        """The values of a program in which nothing has changed yet."""
+        return Env(self, draw)
 
     def gives(self, edit: Edit, home: Node, expected: list[Any]) -> bool:
         """Whether a change makes of one value one of those that it should be, in the first draw."""

@@ -339,7 +339,15 @@ class Speaker:
     def derivative(self, local: Local) -> str:
         """``the mask of `np.maximum(0, h1)`, line 8``."""
         what = "mask" if local.is_mask(self.trial) else "derivative"
-        return f"the {what} of {self.words.at(local.outputs[0])}"
+        node = local.outputs[0]
+        return f"the {what} of {self.words.at(node)}{self.within(node)}"
+
+    def within(self, node: Node) -> str:
+        """The function that an operation is in, if another one has computed the loss."""
+        code = node.code
+        if code is None or code is self.trial.observation.loss.code:
+            return ""
+        return f" in {code.co_name}" if code.co_name[:1].isalpha() else ""
 
     def adding(self, names: tuple[str, ...]) -> str:
         """What the derivative of adding a bias is, for the first of the parameters that is one."""
