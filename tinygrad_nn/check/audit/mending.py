@@ -272,7 +272,15 @@ def is_known(text: str, node: Node) -> bool:
         return False
     if code is None:
         return False
-    known = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars, "np", "len"}
+    known = {
+        *code.co_names,
+        *code.co_varnames,
+        *code.co_freevars,
+        *code.co_cellvars,
+        "np",
+        "len",
+        "float",
+    }
     names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and _is_stored(n)}
     stored |= {"f"} if form == "f({})" else set()
