@@ -129,10 +129,11 @@ def explain(
         return _explained(trial, absent(speaker, lost))
     if not traced:
         return None
-    found = _single(speaker, suspect)
-    if found is not None:
-        return _explained(trial, found)
-    return _one_of_several(speaker, suspect) or _first_difference(speaker, suspect)
+    single = _single(speaker, suspect)
+    told = _explained(trial, single) if single is not None else _one_of_several(speaker, suspect)
+    if (told is None or not told.sure) and suspect is not None and _runs_forward(trial, suspect):
+        return _told_order(trial, suspect)
+    return told or _first_difference(speaker, suspect)
 
 
 def _first_difference(speaker: Speaker, suspect: Suspect | None) -> Explanation | None:
@@ -142,13 +143,6 @@ def _first_difference(speaker: Speaker, suspect: Suspect | None) -> Explanation 
         return None
     expected, unused = _expected(trial, suspect), mistakes_unused.hint(trial)
     known = expected and np.ndim(expected[0])
-    if _runs_forward(trial, suspect):
-        told = suspect.expected.text(trial.observation)
-        text = (
-            f"{_DIFFERS}: the loop goes through the steps in the order of the forward pass, but "
-            f"{told} comes from the steps after each: the loop must be reversed"
-        )
-        return Explanation(text, False, "", None, False)
     purpose = speaker.purpose(expected[0], suspect.node) if known else ""
     if not purpose and not unused:
         return None
@@ -169,6 +163,15 @@ def _runs_forward(trial: Trial, suspect: Suspect) -> bool:
     i, k = mine.index(suspect.node), ahead.index(label.node)
     linked = mine[0] in ancestors([mine[1]]) and ahead[0] in ancestors([ahead[1]])
     return linked and i == k != len(mine) - 1 - i
+
+
+def _told_order(trial: Trial, suspect: Suspect) -> Explanation:
+    meant = suspect.expected.text(trial.observation) if suspect.expected is not None else "it"
+    text = (
+        f"{_DIFFERS}: the loop goes through the steps in the order of the forward pass, but "
+        f"{meant} comes from the steps after each: the loop must be reversed"
+    )
+    return Explanation(text, False, "", None, False)
 
 
 def _single(speaker: Speaker, suspect: Suspect | None) -> Saying | None:

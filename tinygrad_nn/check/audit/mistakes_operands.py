@@ -17,7 +17,7 @@ from ...rules.indexing import getitem, setitem
 from .mending import corrected, is_known, operands, renamed, squeeze, with_operand, wrapped
 from .mistakes_edits import Site
 from .mistakes_forward import pairings, picks
-from .mistakes_trial import Apply, Edit, Env, Trial, perform, sites
+from .mistakes_trial import Apply, Edit, Env, Trial, one_line, perform, sites
 from .mistakes_words import Saying, Speaker
 from .observe import ancestors, where
 from .words import Words, line
@@ -445,7 +445,7 @@ def _partners(trial: Trial, site: Site, start: int) -> dict[Node, int]:
     for other in sites(trial.program):
         if other[0] is node or other[0].function not in (getitem, setitem):
             continue
-        if not _one_line(other[0], node):
+        if not one_line(other[0], node):
             continue
         at = 1 if other[0].function is getitem else 2
         mine, its = node.arguments[start:], other[0].arguments[at:]
@@ -457,14 +457,6 @@ def _partners(trial: Trial, site: Site, start: int) -> dict[Node, int]:
                 return {}  # the statement is executed less often than this part of it
             found.update({n: k * len(site) // len(other) for k, n in enumerate(other)})
     return found
-
-
-def _one_line(a: Node, b: Node) -> bool:
-    """Whether two operations stand in one line (that of a view's base has no code of its own)."""
-    first, second = where(a), where(b)
-    if first is None or second is None:
-        return False
-    return (first.file, first.line) == (second.file, second.line)
 
 
 def _bracket(code: str) -> str:

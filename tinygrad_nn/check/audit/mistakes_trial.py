@@ -451,3 +451,11 @@ def key(node: Node) -> Any:
         return id(node.code), node.offset, node.function
     span = (at.line, at.column, at.end_line, at.end_column)
     return id(node.code), span, node.function
+
+
+def one_line(a: Node, b: Node) -> bool:
+    """Whether two operations stand in one line (that of a view's base has no code of its own)."""
+    first, second = where(a), where(b)
+    if first is None or second is None:
+        return False
+    return (first.file, first.line) == (second.file, second.line)
