@@ -1,8 +1,8 @@
 """``python -m tinygrad_nn audit FILE.py::FUNCTION``: the audit of a file, with an exit status.
 
-The file is executed, so the work is done in a process of its own (check/audit/worker.py): what
-that does to itself, such as ending, or never ending, does not decide the exit status here. This is
-all that is kept apart: the code runs with the rights of whoever called.
+The file is executed, so the work is done in a process of its own (check/audit/marking/worker.py):
+what that does to itself, such as ending, or never ending, does not decide the exit status here.
+This is all that is kept apart: the code runs with the rights of whoever called.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from .check.audit.html import write_page
-from .check.audit.view import printable
+from .check.audit.showing.html import write_page
+from .check.audit.showing.view import printable
 from .errors import ExportError
 
 SOUND, WRONG, FAILED = 0, 1, 2
@@ -166,7 +166,8 @@ def _print(report: str) -> None:
 # --- the process ----------------------------------------------------------------------------------
 
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from tinygrad_nn.check.audit.worker import work; "
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from tinygrad_nn.check.audit.marking.worker import work; "
     "sys.path.remove(sys.argv[1]); sys.path.append(sys.argv[1]); work(sys.argv[2])"
 )
 

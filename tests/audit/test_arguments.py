@@ -3,7 +3,7 @@
 import numpy as np
 
 import tinygrad_nn as tg
-from tinygrad_nn.check.audit.observe import observe
+from tinygrad_nn.check.audit.observing.observe import observe
 
 
 def test_the_parameters_are_the_dict_with_the_names_of_the_gradients_wherever_it_stands() -> None:

@@ -471,13 +471,13 @@ def broken(*_):
 
 
 def test_an_error_in_the_search_for_a_reason_is_raised_in_tests(monkeypatch):
-    monkeypatch.setattr("tinygrad_nn.check.audit.mistakes.explain", broken)
+    monkeypatch.setattr("tinygrad_nn.check.audit.mistakes.search.explain", broken)
     with pytest.raises(RuntimeError, match="of the explanation"):
         spoilt(lambda grads, params: {**grads, "W2": 2 * grads["W2"]})
 
 
 def test_an_error_in_the_search_for_a_reason_costs_the_reason_only(monkeypatch):
-    monkeypatch.setattr("tinygrad_nn.check.audit.mistakes.explain", broken)
+    monkeypatch.setattr("tinygrad_nn.check.audit.mistakes.search.explain", broken)
     monkeypatch.delenv("TINYGRAD_NN_STRICT")
     report = spoilt(lambda grads, params: {**grads, "W2": 2 * grads["W2"]})
     assert report.culprit is not None

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tinygrad_nn as tg
-from tinygrad_nn.check.audit.homework import HomeworkError, prepare
-from tinygrad_nn.check.audit.worker import reason
+from tinygrad_nn.check.audit.marking.homework import HomeworkError, prepare
+from tinygrad_nn.check.audit.marking.worker import reason
 from tinygrad_nn.datasets import toy, toy_parameters
 
 NET = """

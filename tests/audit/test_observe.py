@@ -9,7 +9,7 @@ import pytest
 
 from tinygrad_nn import Tensor, TinygradError
 from tinygrad_nn.check.analytic import ABSENT
-from tinygrad_nn.check.audit.observe import observe, plain_run, where
+from tinygrad_nn.check.audit.observing.observe import observe, plain_run, where
 from tinygrad_nn.errors import DataError, DtypeError, GradientError
 from tinygrad_nn.node import Node
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import tinygrad_nn as tg
-from tinygrad_nn.check.audit import Audit, AuditLine, AuditRow, Culprit, report
+from tinygrad_nn.check.audit import Audit, AuditLine, AuditRow, Culprit
+from tinygrad_nn.check.audit.showing import report
 from tinygrad_nn.errors import ExportError, GradientError
 
 FILE = "/somewhere/homework.py"

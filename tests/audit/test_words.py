@@ -5,9 +5,9 @@ import pytest
 
 import tinygrad_nn as tg
 from tinygrad_nn.check.audit.mending import factors, joined, product, stepped, tidy, with_operand
-from tinygrad_nn.check.audit.observe import observe
-from tinygrad_nn.check.audit.scalars import Scalars
-from tinygrad_nn.check.audit.words import Words
+from tinygrad_nn.check.audit.mistakes.numbers import Scalars
+from tinygrad_nn.check.audit.mistakes.words import Words
+from tinygrad_nn.check.audit.observing.observe import observe
 
 RNG = np.random.default_rng(5)
 

@@ -1,7 +1,4 @@
-"""The audit: run, judge, locate, explain.
-
-Imports: all of this folder.
-"""
+"""The audit: run, judge, locate, explain."""
 
 from __future__ import annotations
 
@@ -14,13 +11,14 @@ import numpy as np
 
 from ...errors import GradientError
 from ...node import Node
-from . import arguments, mistakes, mistakes_sides, retrace
-from .blame import Blame, of_place, unreturned
-from .draws import Draw, draws
-from .locate import has_sign, locate
-from .matching import Candidates, Labels
+from .locating import arguments, retrace
+from .locating.blame import Blame, of_place, unreturned
+from .locating.locate import has_sign, locate
+from .locating.matching import Candidates, Labels
 from .mending import stepped
-from .observe import Observation, ancestors, where
+from .mistakes import search, sides
+from .observing.draws import Draw, draws
+from .observing.observe import Observation, ancestors, where
 from .result import Audit, AuditLine, AuditRow, Culprit
 from .suspect import Suspect, listed
 from .truth import Run, rows, same_in
@@ -88,7 +86,7 @@ def _judged(run: Run, observation: Observation) -> Audit:
         rows=verdicts,
         lines=_lines(observation, labels, culprit, suspect),
         culprit=culprit,
-        notes=(*notes, *mistakes_sides.untaken(observation)),
+        notes=(*notes, *sides.untaken(observation)),
     )
 
 
@@ -242,7 +240,7 @@ def _explanation(
 ) -> tuple[Any, tuple[str, ...]]:
     """Why the step is wrong, if that is found; where the search fails the step is still named."""
     try:
-        return mistakes.explain(observation, suspect, verdicts), ()
+        return search.explain(observation, suspect, verdicts), ()
     except Exception as error:
         if os.environ.get(STRICT):
             raise

@@ -1,7 +1,4 @@
-"""The user's expressions, taken apart by operands and put together again with another one.
-
-Imports: observe; node, provenance.
-"""
+"""The user's expressions, taken apart by operands and put together again with another one."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import re
 
 from ...node import Node
 from ...provenance import Place
-from .observe import where
+from .observing.observe import where
 
 
 def operands(node: Node) -> tuple[str, ...]:

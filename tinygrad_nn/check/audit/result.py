@@ -127,17 +127,17 @@ class Audit:
         return any(row.wrong for row in self.rows) or all(row.judged for row in self.rows)
 
     def __str__(self) -> str:
-        from .report import text
+        from .showing.report import text
 
         return text(self)
 
     def html(self, path: Any) -> Any:
         """Write the report as a web page; returns the path."""
-        from .report import write_html
+        from .showing.report import write_html
 
         return write_html(self, path)
 
     def _repr_html_(self) -> str:
-        from .report import html
+        from .showing.report import html
 
         return html(self)

@@ -1,15 +1,14 @@
 """What rounding leaves of a gradient that is zero: of a bias before a batch norm, say.
 
 Such a gradient is the sum of terms that cancel, and no change of it may be judged by its own size.
-Imports: draws, observe, truth.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .draws import Draw
-from .observe import Observation
+from .observing.draws import Draw
+from .observing.observe import Observation
 from .truth import floor, nothing
 
 

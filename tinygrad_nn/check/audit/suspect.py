@@ -1,7 +1,4 @@
-"""What is handed to those who explain: which step is at fault, and what it should have been.
-
-Imports: observe.
-"""
+"""What is handed to those who explain: which step is at fault, and what it should have been."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...node import Node
-from .observe import Observation, where
+from .observing.observe import Observation, where
 
 
 @dataclass(frozen=True)

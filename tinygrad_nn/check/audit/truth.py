@@ -1,7 +1,4 @@
-"""The verdict on each gradient, three ways: autodiff's, yours, and numeric differences.
-
-Imports: observe, draws; check/judge, numeric, report.
-"""
+"""The verdict on each gradient, three ways: autodiff's, yours, and numeric differences."""
 
 from __future__ import annotations
 
@@ -21,8 +18,8 @@ from ..judge import Finding, confirmed, judge_direction, judge_entry
 from ..numeric import Point, directions
 from ..program import Array, unravel
 from ..report import relative_error
-from .draws import Draw, draw, moved
-from .observe import Observation, ancestors, observe, parameters_at, plain_run, where
+from .observing.draws import Draw, draw, moved
+from .observing.observe import Observation, ancestors, observe, parameters_at, plain_run, where
 from .result import UNJUDGED, AuditRow
 
 #: Relative to the largest entry: what rounding explains, by precision.
