@@ -151,6 +151,23 @@ def test_the_linear_classifiers(model: Any) -> None:
         derived(LINEAR, X, Y - 1, 0.1)
 
 
+@pytest.mark.parametrize(
+    "view",
+    [np.flip, np.transpose, lambda x: np.reshape(x, (3, 2)), lambda x: x[::-1]],
+)
+def test_what_is_written_is_no_view_of_an_argument(view: Any) -> None:
+    def f(x: Any) -> Any:
+        y = +x  # a copy that is left out where the program is simplified
+        view(y)[...] = y.reshape(view(y).shape)
+        return y
+
+    x = np.arange(6.0).reshape(2, 3)
+    for version in (tg.trace(f, x), tg.trace(f, x).simplify()):
+        given = x.copy()
+        assert_same(compiled(version.source())(given), f(x))
+        assert np.array_equal(given, x)
+
+
 @settings(max_examples=150, deadline=None)
 @given(PROGRAMS, starting_arrays())
 def test_random_programs_with_changes_in_place(program: Any, arrays: Any) -> None:

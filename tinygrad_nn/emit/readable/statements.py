@@ -328,12 +328,12 @@ def shape_text(value: Any) -> str:
 
 
 def _copied(x: Node, operand: Callable[[Node], Code]) -> Code:
-    return _own(operand(x), x.value)
+    return _own(operand(x), x.value, views(x) is not None)
 
 
-def _own(code: Code, value: Any) -> Code:
+def _own(code: Code, value: Any, is_view: bool = False) -> Code:
     """A copy of ``code``'s value that can be written into."""
-    if code.opening.startswith("np."):  # a constant that is made here
+    if code.opening.startswith("np.") and not is_view:  # what is made here
         return code
     if isinstance(value, np.ndarray) and value.ndim and code.level >= NAME:
         return call(f"{code.text}.copy", [])
