@@ -69,7 +69,7 @@ def to_onnx(
         ... )  # doctest: +SKIP
         PosixPath('net.onnx')
     """
-    onnx = _library()
+    _library()
     if graph.updates:
         names = ", ".join(graph.names[node] for node, _ in graph.updates)
         raise ExportError(f"{graph.name} changes {names} in place; an ONNX model has no such thing")
@@ -80,15 +80,20 @@ def to_onnx(
     model = _model(graph, _batch(graph, batch, batch_name), _weights(graph, weights or {}))
     if model.ByteSize() > _LARGEST:
         raise ExportError("an ONNX file holds at most 2 GiB: pass large arrays as inputs")
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"onnx does not accept the model of {graph.name}: {error}") from error
+    _check(model, graph.name)
     try:
         path.write_bytes(model.SerializeToString())
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error.strerror}") from error
     return path
+
+
+def _check(model: Any, name: str) -> None:
+    onnx = _library()
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"onnx does not accept the model of {name}: {error}") from error
 
 
 def _library() -> Any:
